@@ -1,0 +1,100 @@
+//! Regions and the partitions they belong to.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An AWS region, by form: `us-east-1`, `us-gov-west-1`. Whether AWS has it is not asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Region(Box<str>);
+
+impl Region {
+    /// The region's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition that a region of this name belongs to.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        let prefixed = |prefix| self.0.starts_with(prefix);
+        match () {
+            () if prefixed("cn-") => Partition("aws-cn"),
+            () if prefixed("us-gov-") => Partition("aws-us-gov"),
+            () if prefixed("us-isob-") => Partition("aws-iso-b"),
+            () if prefixed("us-isof-") => Partition("aws-iso-f"),
+            () if prefixed("eu-isoe-") => Partition("aws-iso-e"),
+            () if prefixed("us-iso-") => Partition("aws-iso"),
+            () => Partition("aws"),
+        }
+    }
+}
+
+impl FromStr for Region {
+    type Err = InvalidRegion;
+
+    /// KMS's own pattern for a region: `^([a-z]+-){2,3}\d+$`, at most 32 characters.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('-').rev();
+        let number = parts.next().unwrap_or_default();
+        let mut words = 0;
+        let lower = parts.all(|word| {
+            words += 1;
+            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase())
+        });
+        let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        if lower && numbered && (2..=3).contains(&words) && text.len() <= 32 {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidRegion)
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A group of regions with ARNs of their own: `aws`, `aws-cn`, `aws-us-gov`, ...
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition(&'static str);
+
+impl Partition {
+    /// The second part of the partition's ARNs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+/// The text is no region's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a region is written like `us-east-1`")]
+pub struct InvalidRegion;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_knows_its_partition() {
+        for (region, partition) in [
+            ("eu-central-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ] {
+            assert_eq!(region.parse::<Region>().unwrap().partition().as_str(), partition);
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_like_a_region_is_refused() {
+        for text in ["", "us-east", "useast1", "US-EAST-1", "us-east-1a", "us--1", "-east-1", "a-b-c-d-1", "us-east-1 "]
+        {
+            assert_eq!(text.parse::<Region>(), Err(InvalidRegion), "{text}");
+        }
+    }
+}

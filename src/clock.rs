@@ -1,0 +1,219 @@
+//! Time, in UTC, as one value type and one source that tests can set.
+//!
+//! Everything that needs the time takes a [`Timestamp`] or holds a [`Clock`]; nothing else asks the
+//! operating system.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use time::{Date, Month, OffsetDateTime, Time};
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// A moment in UTC, to the microsecond.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    micros: i64,
+}
+
+impl Timestamp {
+    /// From microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn from_unix_micros(micros: i64) -> Self {
+        Self { micros }
+    }
+
+    /// From whole seconds since 1970-01-01T00:00:00Z; saturates.
+    #[must_use]
+    pub const fn from_unix_seconds(seconds: i64) -> Self {
+        Self { micros: seconds.saturating_mul(MICROS_PER_SECOND) }
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn unix_micros(self) -> i64 {
+        self.micros
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
+    #[must_use]
+    pub const fn unix_seconds(self) -> i64 {
+        self.micros.div_euclid(MICROS_PER_SECOND)
+    }
+
+    /// This moment and `duration`; saturates.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self { micros: self.micros.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)) }
+    }
+
+    /// This moment less `duration`; saturates.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self { micros: self.micros.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)) }
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.micros.saturating_sub(earlier.micros)).unwrap_or(0))
+    }
+
+    /// Reads ISO 8601 basic format, exactly `YYYYMMDDTHHMMSSZ`, as `X-Amz-Date` has it; `None` for any other
+    /// text and for a date or time of day that does not exist.
+    #[must_use]
+    pub fn parse_basic(text: &str) -> Option<Self> {
+        let bytes: &[u8; 16] = text.as_bytes().try_into().ok()?;
+        let number = |from: usize, to: usize| {
+            bytes
+                .get(from..to)?
+                .iter()
+                .try_fold(0_u32, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
+        };
+        if bytes.get(8) != Some(&b'T') || bytes.get(15) != Some(&b'Z') {
+            return None;
+        }
+        let small = |from, to| u8::try_from(number(from, to)?).ok();
+        let date = Date::from_calendar_date(
+            i32::try_from(number(0, 4)?).ok()?,
+            Month::try_from(small(4, 6)?).ok()?,
+            small(6, 8)?,
+        );
+        let time = Time::from_hms(small(9, 11)?, small(11, 13)?, small(13, 15)?);
+        Some(Self::from_unix_seconds(date.ok()?.with_time(time.ok()?).assume_utc().unix_timestamp()))
+    }
+
+    /// `2026-11-23T18:22:41Z`, as CloudTrail writes it.
+    #[must_use]
+    pub const fn iso8601(self) -> Iso8601 {
+        Iso8601(self)
+    }
+
+    /// `20261123T182241Z`, as SigV4 writes it.
+    #[must_use]
+    pub const fn basic(self) -> Basic {
+        Basic(self)
+    }
+
+    fn calendar(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(self.unix_seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iso8601().fmt(f)
+    }
+}
+
+/// Displays a [`Timestamp`] as `2026-11-23T18:22:41Z`.
+#[derive(Clone, Copy, Debug)]
+pub struct Iso8601(Timestamp);
+
+impl fmt::Display for Iso8601 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0.calendar();
+        let (year, month, day) = t.to_calendar_date();
+        let (hour, minute, second) = t.to_hms();
+        write!(f, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month))
+    }
+}
+
+/// Displays a [`Timestamp`] as `20261123T182241Z`.
+#[derive(Clone, Copy, Debug)]
+pub struct Basic(Timestamp);
+
+impl fmt::Display for Basic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0.calendar();
+        let (year, month, day) = t.to_calendar_date();
+        let (hour, minute, second) = t.to_hms();
+        write!(f, "{year:04}{:02}{day:02}T{hour:02}{minute:02}{second:02}Z", u8::from(month))
+    }
+}
+
+/// Where the time comes from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The operating system's clock.
+    System,
+    /// A clock that only moves when a test moves it.
+    Manual(ManualClock),
+}
+
+impl Clock {
+    /// The present moment.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the operating system")]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => {
+                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp::from_unix_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+            }
+            Self::Manual(clock) => Timestamp::from_unix_micros(clock.0.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+/// A clock for tests: stands still until it is set.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<AtomicI64>);
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(now.unix_micros())))
+    }
+
+    /// Moves the clock to `now`.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.unix_micros(), Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_basic_format_is_read_and_written_alike() {
+        let t = Timestamp::parse_basic("20150830T123600Z").unwrap();
+        assert_eq!(t.unix_seconds(), 1_440_938_160);
+        assert_eq!(t.basic().to_string(), "20150830T123600Z");
+        assert_eq!(t.iso8601().to_string(), "2015-08-30T12:36:00Z");
+    }
+
+    #[test]
+    fn what_is_not_exactly_the_basic_format_is_refused() {
+        for text in [
+            "",
+            "20150830T123600",
+            "20150830t123600Z",
+            "20150830T123600z",
+            "20150830T123600+",
+            "2015-08-30T12:36",
+            "20150230T123600Z",
+            "20150830T243600Z",
+            "20150830T126000Z",
+            "20150830T123660Z",
+            "20151330T123600Z",
+            "20150830T123600.0Z",
+            " 20150830T123600Z",
+            "+2150830T123600Z",
+            "２０１５0830T12",
+        ] {
+            assert_eq!(Timestamp::parse_basic(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_backwards_is_zero() {
+        let (early, late) = (Timestamp::from_unix_seconds(1), Timestamp::from_unix_seconds(3));
+        assert_eq!(late.since(early), Duration::from_secs(2));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+}

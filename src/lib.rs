@@ -1,0 +1,8 @@
+//! `kmsgate` stands between programs and AWS KMS and speaks KMS's own protocol.
+//!
+//! Modules in reading order; each imports only from those above it.
+
+pub mod aws;
+pub mod clock;
+pub mod random;
+pub mod secret;
