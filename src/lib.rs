@@ -4,5 +4,6 @@
 
 pub mod aws;
 pub mod clock;
+pub mod faults;
 pub mod random;
 pub mod secret;
