@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod clock;
+pub mod credentials;
 pub mod faults;
 pub mod random;
 pub mod secret;
