@@ -2,6 +2,7 @@
 //!
 //! Modules in reading order; each imports only from those above it.
 
+pub mod admin;
 pub mod aws;
 pub mod clock;
 pub mod credentials;

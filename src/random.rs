@@ -65,16 +65,26 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Exhausted> {
 ///
 /// As [`fill`].
 pub fn uuid() -> Result<String, Exhausted> {
+    Ok(uuid_bytes()?.iter().copied().map(char::from).collect())
+}
+
+/// As [`uuid`], in an array of ASCII bytes.
+///
+/// # Errors
+///
+/// As [`fill`].
+pub fn uuid_bytes() -> Result<[u8; 36], Exhausted> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut bytes = bytes::<16>()?;
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
+    let mut text = [b'-'; 36];
+    let mut places = text.iter_mut().enumerate().filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
+    for byte in bytes {
         for nibble in [byte >> 4, byte & 0x0f] {
-            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+            if let (Some((_, place)), Some(digit)) = (places.next(), DIGITS.get(usize::from(nibble))) {
+                *place = *digit;
+            }
         }
     }
     Ok(text)
