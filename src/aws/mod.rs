@@ -2,10 +2,22 @@
 
 mod access_key;
 mod account;
+mod alias;
 mod arn;
+mod encryption_context;
+mod key_id;
+mod key_ref;
+mod member;
+mod operation;
 mod region;
 
 pub use access_key::{AccessKeyId, InvalidAccessKeyId};
 pub use account::{AccountId, InvalidAccountId};
+pub use alias::{AliasArn, AliasName, InvalidAliasName};
 pub use arn::{Arn, InvalidArn};
+pub use encryption_context::{DuplicateKey, EncryptionContext};
+pub use key_id::{InvalidKeyArn, InvalidKeyId, InvalidKeyMaterialId, KeyArn, KeyId, KeyMaterialHex, KeyMaterialId};
+pub use key_ref::{InvalidKeyRef, KeyRef};
+pub use member::Member;
+pub use operation::{AccessLevel, Class, Operation, Permission, Resource};
 pub use region::{InvalidRegion, Partition, Region};

@@ -1,0 +1,274 @@
+//! Key ids, key ARNs and key material ids.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{AccountId, Arn, Region};
+
+const KEY_ID_LENGTH: usize = 36;
+const MULTI_REGION_PREFIX: &[u8] = b"mrk-";
+
+/// The id of a KMS key: a UUID, or `mrk-` and 32 small hexadecimal digits for a multi-Region key.
+///
+/// The case of a UUID's digits is kept as given: keys are compared byte for byte.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; KEY_ID_LENGTH]);
+
+impl KeyId {
+    /// The 36 characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Whether this is the id of a multi-Region key.
+    #[must_use]
+    pub fn multi_region(&self) -> bool {
+        self.0.starts_with(MULTI_REGION_PREFIX)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes: [u8; KEY_ID_LENGTH] = text.as_bytes().try_into().map_err(|_| InvalidKeyId)?;
+        let fits = match bytes.strip_prefix(MULTI_REGION_PREFIX) {
+            Some(digits) => digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+            None => bytes.iter().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => *byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            }),
+        };
+        if fits { Ok(Self(bytes)) } else { Err(InvalidKeyId) }
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text is no key id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key id is a UUID, or `mrk-` and 32 small hexadecimal digits")]
+pub struct InvalidKeyId;
+
+/// The ARN of a KMS key: `arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyArn {
+    text: Box<str>,
+    region: Region,
+    account: AccountId,
+    id: KeyId,
+}
+
+impl KeyArn {
+    /// The ARN of the key `id` in that region and account.
+    #[must_use]
+    pub fn new(region: &Region, account: AccountId, id: KeyId) -> Self {
+        let text = format!("arn:{}:kms:{region}:{account}:key/{id}", region.partition().as_str());
+        Self { text: text.into(), region: region.clone(), account, id }
+    }
+
+    /// The ARN as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The key's region.
+    #[must_use]
+    pub const fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The account that owns the key.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
+impl FromStr for KeyArn {
+    type Err = InvalidKeyArn;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let arn = Arn::parse(text).map_err(|_| InvalidKeyArn)?;
+        let id = arn.resource.strip_prefix("key/").ok_or(InvalidKeyArn)?;
+        let region: Region = arn.region.parse().map_err(|_| InvalidKeyArn)?;
+        if arn.service != "kms" || arn.partition != region.partition().as_str() {
+            return Err(InvalidKeyArn);
+        }
+        Ok(Self {
+            account: arn.account.parse().map_err(|_| InvalidKeyArn)?,
+            id: id.parse().map_err(|_| InvalidKeyArn)?,
+            text: text.into(),
+            region,
+        })
+    }
+}
+
+impl fmt::Display for KeyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The text is no key ARN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key ARN has the form arn:partition:kms:region:account:key/id")]
+pub struct InvalidKeyArn;
+
+/// The id of one version of a key's material: 64 small hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyMaterialId([u8; 32]);
+
+impl KeyMaterialId {
+    /// From the 32 bytes that the digits stand for.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The 64 digits, without an allocation.
+    #[must_use]
+    pub fn hex(&self) -> KeyMaterialHex {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'0'; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            *pair = [digit(byte >> 4), digit(byte & 0x0f)];
+        }
+        KeyMaterialHex(text)
+    }
+}
+
+impl FromStr for KeyMaterialId {
+    type Err = InvalidKeyMaterialId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let small = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let mut bytes = [0; 32];
+        match hex::decode_to_slice(text, &mut bytes) {
+            Ok(()) if small => Ok(Self(bytes)),
+            _ => Err(InvalidKeyMaterialId),
+        }
+    }
+}
+
+impl fmt::Display for KeyMaterialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hex().as_str())
+    }
+}
+
+impl fmt::Debug for KeyMaterialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hex().as_str())
+    }
+}
+
+/// A [`KeyMaterialId`] written out.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyMaterialHex([u8; 64]);
+
+impl KeyMaterialHex {
+    /// The 64 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// The text is no key material id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key material id has exactly 64 small hexadecimal digits")]
+pub struct InvalidKeyMaterialId;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+    const MATERIAL: &str = "0b7fd7ddbac6eef27907413567cad8c810e2883dc8a7534067a82ee1142fc1e6";
+
+    #[test]
+    fn both_forms_of_key_ids_are_read() {
+        let id: KeyId = ID.parse().unwrap();
+        assert_eq!((id.as_str(), id.multi_region()), (ID, false));
+        let id: KeyId = "mrk-1234abcd12ab34cd56ef1234567890ab".parse().unwrap();
+        assert!(id.multi_region());
+        assert!("1234ABCD-12AB-34CD-56EF-1234567890AB".parse::<KeyId>().is_ok());
+    }
+
+    #[test]
+    fn what_is_no_key_id_is_refused() {
+        for text in [
+            "",
+            "foo",
+            "1234abcd12ab34cd56ef1234567890ab",
+            "1234abcd-12ab-34cd-56ef-1234567890a",
+            "1234abcd-12ab-34cd-56ef-1234567890abc",
+            "1234abcd-12ab-34cd-56ef-1234567890ag",
+            "1234abcd012ab-34cd-56ef-1234567890ab",
+            "mrk-1234ABCD12ab34cd56ef1234567890ab",
+            "mrk-fake-key-id",
+            "MRK-1234abcd12ab34cd56ef1234567890ab",
+        ] {
+            assert_eq!(text.parse::<KeyId>(), Err(InvalidKeyId), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_arn_is_made_and_read_alike() {
+        let text = format!("arn:aws-cn:kms:cn-north-1:111122223333:key/{ID}");
+        let region: Region = "cn-north-1".parse().unwrap();
+        let made = KeyArn::new(&region, "111122223333".parse().unwrap(), ID.parse().unwrap());
+        assert_eq!(made.as_str(), text);
+        assert_eq!(text.parse::<KeyArn>(), Ok(made));
+    }
+
+    #[test]
+    fn what_is_no_key_arn_is_refused() {
+        for text in [
+            ID.to_owned(),
+            format!("arn:aws:kms:cn-north-1:111122223333:key/{ID}"),
+            format!("arn:aws:s3:us-east-1:111122223333:key/{ID}"),
+            format!("arn:aws:kms:us-east-1:1:key/{ID}"),
+            format!("arn:aws:kms::111122223333:key/{ID}"),
+            format!("arn:aws:kms:us-east-1:111122223333:key/{ID}/"),
+            "arn:aws:kms:us-east-1:111122223333:alias/x".to_owned(),
+        ] {
+            assert_eq!(text.parse::<KeyArn>(), Err(InvalidKeyArn), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_material_id_is_64_small_digits() {
+        let id: KeyMaterialId = MATERIAL.parse().unwrap();
+        assert_eq!(id.to_string(), MATERIAL);
+        assert_eq!(id.as_bytes()[..3], [0x0b, 0x7f, 0xd7]);
+        assert!(MATERIAL.to_uppercase().parse::<KeyMaterialId>().is_err());
+        assert!(MATERIAL.trim_start_matches('0').parse::<KeyMaterialId>().is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! The names of request members, each written once.
+//!
+//! The operation table says by a [`Member`] which argument names a key; the request model gives every
+//! member its type and bounds. Adding a member is adding its line here.
+
+macro_rules! members {
+    ($($name:ident $camel:literal),+ $(,)?) => {
+        /// A top-level member of a KMS request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Member {
+            $(#[doc = concat!("`", stringify!($name), "`")] $name,)+
+        }
+
+        impl Member {
+            /// Every member.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The name on the wire: `KeyId`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// The name in CloudTrail's records and in validation errors: `keyId`.
+            #[must_use]
+            pub const fn camel(self) -> &'static str {
+                match self {
+                    $(Self::$name => $camel,)+
+                }
+            }
+        }
+    };
+}
+
+members! {
+    KeyId "keyId",
+    KeySpec "keySpec",
+    NumberOfBytes "numberOfBytes",
+    EncryptionContext "encryptionContext",
+    GrantTokens "grantTokens",
+    DryRun "dryRun",
+    Recipient "recipient",
+    Plaintext "plaintext",
+    EncryptionAlgorithm "encryptionAlgorithm",
+    CiphertextBlob "ciphertextBlob",
+    DryRunModifiers "dryRunModifiers",
+    SourceEncryptionContext "sourceEncryptionContext",
+    SourceKeyId "sourceKeyId",
+    DestinationKeyId "destinationKeyId",
+    DestinationEncryptionContext "destinationEncryptionContext",
+    SourceEncryptionAlgorithm "sourceEncryptionAlgorithm",
+    DestinationEncryptionAlgorithm "destinationEncryptionAlgorithm",
+    CustomKeyStoreId "customKeyStoreId",
+    Policy "policy",
+    Description "description",
+    KeyUsage "keyUsage",
+    CustomerMasterKeySpec "customerMasterKeySpec",
+    Origin "origin",
+    BypassPolicyLockoutSafetyCheck "bypassPolicyLockoutSafetyCheck",
+    Tags "tags",
+    MultiRegion "multiRegion",
+    XksKeyId "xksKeyId",
+    Limit "limit",
+    Marker "marker",
+    PendingWindowInDays "pendingWindowInDays",
+    AliasName "aliasName",
+    TargetKeyId "targetKeyId",
+    GrantId "grantId",
+    RetiringPrincipal "retiringPrincipal",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_in_records_is_the_wire_name_with_a_small_first_letter() {
+        for member in Member::ALL {
+            let (head, tail) = member.name().split_at(1);
+            assert_eq!(member.camel(), format!("{}{tail}", head.to_ascii_lowercase()));
+        }
+    }
+}
