@@ -1,5 +1,8 @@
 //! Who may call: principals and their access keys, read from the credentials file.
 
+pub mod file;
 mod principal_arn;
+pub mod private;
+mod unique_id;
 
 pub use principal_arn::{DEFAULT_SESSION_NAME, InvalidPrincipalArn, PrincipalArn, PrincipalType};

@@ -232,6 +232,12 @@ impl<'a> Value<'a> {
         Section::new(self.source, self.path.clone(), table, Some(self.spanned.span().start))
     }
 
+    /// Its dotted path and its line, for faults that are found later.
+    #[must_use]
+    pub fn place(&self) -> (String, usize) {
+        (self.path.clone(), self.source.line(self.spanned.span().start))
+    }
+
     /// Notes a fault of this value. `message` and `hint` must not quote a secret.
     pub fn fault(&self, message: impl Into<String>, hint: Option<&str>) {
         self.source.faults.push(Fault {
