@@ -62,12 +62,18 @@ pub struct KeyRow {
 #[must_use]
 pub fn read(file: &Path, faults: &Collector) -> Option<Vec<PrincipalRow>> {
     match private::read(file) {
-        Ok(text) => Some(read_toml(file, &text, faults, rows)),
+        Ok(text) => Some(read_text(file, &text, faults)),
         Err(fault) => {
             faults.push(fault);
             None
         }
     }
+}
+
+/// Reads the text of a credentials file; what is wrong goes to `faults`.
+#[must_use]
+pub fn read_text(file: &Path, text: &str, faults: &Collector) -> Vec<PrincipalRow> {
+    read_toml(file, text, faults, rows)
 }
 
 fn rows(root: Section<'_>) -> Vec<PrincipalRow> {
@@ -320,8 +326,8 @@ mod tests {
         let row = &rows[0];
         assert_eq!(row.arn.username(), Some("alice"));
         assert_eq!(row.unique_id, "AIDACKCEVSQ6C2EXAMPLE");
-        assert_eq!(row.tags, [("Cost".into(), "7".into()), ("team".into(), "blue".into())]);
-        assert_eq!(row.groups, ["writers".into()]);
+        assert_eq!(row.tags, [(Box::from("Cost"), Box::from("7")), (Box::from("team"), Box::from("blue"))]);
+        assert_eq!(row.groups, [Box::from("writers")]);
         let policies: Vec<_> = row.policies.iter().map(|policy| policy.name.as_ref()).collect();
         assert_eq!(policies, ["own", "shared", "theirs"]);
         assert_eq!(row.access_keys[0].id.as_str(), ID);

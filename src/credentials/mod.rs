@@ -1,6 +1,7 @@
 //! Who may call: principals and their access keys, read from the credentials file.
 
 pub mod file;
+pub mod new_key;
 mod principal_arn;
 pub mod private;
 mod unique_id;
