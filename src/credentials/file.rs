@@ -1,6 +1,6 @@
 //! The credentials file, read: TOML to rows of the right types, every fault with its place.
 //!
-//! Nothing here knows policies: a row holds their names, and [`super::Credentials`] attaches them.
+//! Nothing here knows policies: a row holds their names, and whoever builds the principals attaches them.
 //! Secrets are never quoted in a fault.
 
 use std::collections::{BTreeMap, HashMap};
