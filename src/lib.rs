@@ -7,5 +7,6 @@ pub mod aws;
 pub mod clock;
 pub mod credentials;
 pub mod faults;
+pub mod kms;
 pub mod random;
 pub mod secret;

@@ -5,7 +5,7 @@
 
 macro_rules! members {
     ($($name:ident $camel:literal),+ $(,)?) => {
-        /// A top-level member of a KMS request.
+        /// A member of a KMS request or of a structure in one.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Member {
             $(#[doc = concat!("`", stringify!($name), "`")] $name,)+
@@ -69,6 +69,10 @@ members! {
     TargetKeyId "targetKeyId",
     GrantId "grantId",
     RetiringPrincipal "retiringPrincipal",
+    KeyEncryptionAlgorithm "keyEncryptionAlgorithm",
+    AttestationDocument "attestationDocument",
+    TagKey "tagKey",
+    TagValue "tagValue",
 }
 
 #[cfg(test)]

@@ -1,0 +1,39 @@
+//! What an operation answers, and what the audit record says of it.
+
+use bytes::Bytes;
+
+use crate::aws::KeyMaterialId;
+
+/// A successful answer.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The body: JSON, or nothing for operations without an output.
+    pub body: Bytes,
+    /// The key material used, for the record's `additionalEventData`. For `ReEncrypt` the destination's.
+    pub key_material_id: Option<KeyMaterialId>,
+    /// The key material that `ReEncrypt`'s source was under.
+    pub source_key_material_id: Option<KeyMaterialId>,
+    /// The record's `responseElements`, a JSON object; `None` is written as `null`.
+    pub response_elements: Option<String>,
+}
+
+impl Answer {
+    /// An answer with this body.
+    #[must_use]
+    pub const fn new(body: Bytes) -> Self {
+        Self { body, key_material_id: None, source_key_material_id: None, response_elements: None }
+    }
+
+    /// The answer of an operation without an output: 200 and no body.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self::new(Bytes::new())
+    }
+
+    /// Names the key material used.
+    #[must_use]
+    pub const fn with_key_material(mut self, id: KeyMaterialId) -> Self {
+        self.key_material_id = Some(id);
+        self
+    }
+}

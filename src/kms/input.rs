@@ -1,0 +1,228 @@
+//! A request's facts, read once from the body: policy, audit and backend all take them from here.
+
+use super::exception::Exception;
+use super::model::{self, Field, Shape};
+use super::parse::{self, Members, Node};
+use super::validation::{self, Faults};
+use super::writer::push_json_text;
+use crate::aws::{EncryptionContext, Member, Operation};
+
+/// The members of one request, each of its type and within its bounds.
+///
+/// Blobs are wiped when this is dropped.
+pub struct Input {
+    operation: Operation,
+    members: Members,
+}
+
+impl Input {
+    /// Reads `body` as a request for `operation`.
+    ///
+    /// # Errors
+    ///
+    /// `SerializationException` for what is not JSON, names a member twice or has a member of another type, whatever
+    /// stands first in the body; else `ValidationException` with all broken bounds.
+    pub fn parse(operation: Operation, body: &[u8]) -> Result<Self, Exception> {
+        let fields = model::fields(operation);
+        let mut faults = Faults::default();
+        let members = parse::read(fields, body, &mut faults)?;
+        validation::check(fields, &members, "", &mut faults);
+        faults.into_result()?;
+        Ok(Self { operation, members })
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// A string or enum value.
+    #[must_use]
+    pub fn string(&self, member: Member) -> Option<&str> {
+        self.members.string(member)
+    }
+
+    /// An integer, within its bounds.
+    #[must_use]
+    pub fn integer(&self, member: Member) -> Option<i64> {
+        match self.members.get(member) {
+            Some(Node::Integer(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A boolean.
+    #[must_use]
+    pub fn boolean(&self, member: Member) -> Option<bool> {
+        match self.members.get(member) {
+            Some(Node::Boolean(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Whether `DryRun` was asked for.
+    #[must_use]
+    pub fn dry_run(&self) -> bool {
+        self.boolean(Member::DryRun) == Some(true)
+    }
+
+    /// A blob's bytes.
+    #[must_use]
+    pub fn blob(&self, member: Member) -> Option<&[u8]> {
+        self.members.blob(member)
+    }
+
+    /// An encryption context; without pairs if it was not sent.
+    #[must_use]
+    pub fn context(&self, member: Member) -> &EncryptionContext {
+        match self.members.get(member) {
+            Some(Node::Context(context)) => context,
+            _ => EncryptionContext::EMPTY,
+        }
+    }
+
+    /// A list of strings; empty if it was not sent.
+    #[must_use]
+    pub fn strings(&self, member: Member) -> &[String] {
+        match self.members.get(member) {
+            Some(Node::Texts(texts)) => texts,
+            _ => &[],
+        }
+    }
+
+    /// The tags of `member`, in the order sent.
+    pub fn tags(&self, member: Member) -> impl Iterator<Item = Tag<'_>> {
+        let elements = match self.members.get(member) {
+            Some(Node::Structures(elements)) => elements.as_slice(),
+            _ => &[],
+        };
+        elements
+            .iter()
+            .filter_map(|tag| Some(Tag { key: tag.string(Member::TagKey)?, value: tag.string(Member::TagValue)? }))
+    }
+
+    /// The enclave that the answer is for.
+    #[must_use]
+    pub fn recipient(&self) -> Option<Recipient<'_>> {
+        match self.members.get(Member::Recipient) {
+            Some(Node::Structure(members)) => Some(Recipient {
+                key_encryption_algorithm: members.string(Member::KeyEncryptionAlgorithm),
+                attestation_document: members.blob(Member::AttestationDocument),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Appends CloudTrail's `requestParameters` of this request: names in lowerCamelCase, values as sent, never a
+    /// blob, a password or a grant token; `null` if nothing is left.
+    pub fn request_parameters(&self, out: &mut String) {
+        let start = out.len();
+        write_members(model::fields(self.operation), &self.members, out);
+        if out.len() == start + "{}".len() {
+            out.truncate(start);
+            out.push_str("null");
+        }
+    }
+}
+
+/// One tag of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag<'a> {
+    /// 1 to 128 characters.
+    pub key: &'a str,
+    /// At most 256 characters.
+    pub value: &'a str,
+}
+
+/// A Nitro enclave that an answer is encrypted for.
+#[derive(Clone, Copy)]
+pub struct Recipient<'a> {
+    /// How to encrypt.
+    pub key_encryption_algorithm: Option<&'a str>,
+    /// The signed attestation document.
+    pub attestation_document: Option<&'a [u8]>,
+}
+
+impl Members {
+    fn string(&self, member: Member) -> Option<&str> {
+        match self.get(member) {
+            Some(Node::Text(text)) => Some(text),
+            Some(Node::Choice(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn blob(&self, member: Member) -> Option<&[u8]> {
+        match self.get(member) {
+            Some(Node::Blob(bytes)) => Some(bytes.expose()),
+            _ => None,
+        }
+    }
+}
+
+fn write_members(fields: &'static [Field], members: &Members, out: &mut String) {
+    out.push('{');
+    let mut separator = "";
+    for field in fields.iter().filter(|field| recorded(field)) {
+        let node = members.get(field.member);
+        if node.is_none() && field.default.is_none() {
+            continue;
+        }
+        out.push_str(separator);
+        separator = ",";
+        push_json_text(out, field.member.camel());
+        out.push(':');
+        match (node, field.default) {
+            (Some(node), _) => write_value(&field.shape, node, out),
+            (None, default) => push_json_text(out, default.unwrap_or_default()),
+        }
+    }
+    out.push('}');
+}
+
+/// Whether the audit record may show the member.
+const fn recorded(field: &Field) -> bool {
+    !matches!(field.shape, Shape::Blob { .. }) && !matches!(field.member, Member::GrantTokens)
+}
+
+fn write_value(shape: &'static Shape, node: &Node, out: &mut String) {
+    match (node, shape) {
+        (Node::Text(text), _) => push_json_text(out, text),
+        (Node::Choice(text), _) => push_json_text(out, text),
+        (Node::Integer(value), _) => out.push_str(&value.to_string()),
+        (Node::Boolean(value), _) => out.push_str(if *value { "true" } else { "false" }),
+        (Node::Context(context), _) => {
+            write_all(out, ['{', '}'], context.iter(), |out, (key, value)| {
+                push_json_text(out, key);
+                out.push(':');
+                push_json_text(out, value);
+            });
+        }
+        (Node::Texts(texts), _) => write_all(out, ['[', ']'], texts, |out, text| push_json_text(out, text)),
+        (Node::Structure(members), Shape::Structure(fields)) => write_members(fields, members, out),
+        (Node::Structures(elements), Shape::Structures(Shape::Structure(fields))) => {
+            write_all(out, ['[', ']'], elements, |out, members| write_members(fields, members, out));
+        }
+        (Node::Null | Node::Blob(_) | Node::Structure(_) | Node::Structures(_), _) => out.push_str("null"),
+    }
+}
+
+fn write_all<T>(
+    out: &mut String,
+    [open, close]: [char; 2],
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut String, T),
+) {
+    out.push(open);
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write(out, item);
+    }
+    out.push(close);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! The request model: for each operation its members, their types and their bounds, as the service's model has them.
+//!
+//! An operation without rows here takes no members: it parses to nothing, and the backend refuses it.
+
+use aws_sdk_kms::types::{
+    DataKeySpec, DryRunModifierType, EncryptionAlgorithmSpec, KeyEncryptionMechanism, KeySpec, KeyUsageType, OriginType,
+};
+
+use crate::aws::{Member, Operation};
+
+/// The most bytes that all keys and values of one encryption context may have together. AWS documents no figure;
+/// this one is often quoted and not verified.
+pub(super) const ENCRYPTION_CONTEXT_BYTES: usize = 8192;
+
+/// The default of every encryption algorithm; CloudTrail records it when it was not sent.
+const DEFAULT_ALGORITHM: &str = "SYMMETRIC_DEFAULT";
+
+/// One member of a request or of a structure in it.
+pub(super) struct Field {
+    pub(super) member: Member,
+    pub(super) need: Need,
+    pub(super) shape: Shape,
+    /// What CloudTrail records when the member was not sent.
+    pub(super) default: Option<&'static str>,
+}
+
+/// Whether a member must be sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Optional,
+    Required,
+    /// Required but in a dry run that ignores the ciphertext.
+    WithCiphertext,
+    /// Required only in a dry run that ignores the ciphertext.
+    WithoutCiphertext,
+}
+
+/// A member's type and bounds. Lengths are in characters, for blobs in bytes, for lists in elements.
+pub(super) enum Shape {
+    Text {
+        min: usize,
+        max: usize,
+        pattern: Option<&'static Pattern>,
+    },
+    Choice(&'static [&'static str]),
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Boolean,
+    Blob {
+        min: usize,
+        max: usize,
+    },
+    Context,
+    Texts {
+        most: usize,
+        element: &'static Shape,
+    },
+    Structure(&'static [Field]),
+    /// A list of structures.
+    Structures(&'static Shape),
+}
+
+/// A regular expression of the model, as a function.
+pub(super) struct Pattern {
+    pub(super) text: &'static str,
+    pub(super) matches: fn(&str) -> bool,
+}
+
+const ALIAS_PATTERN: Pattern = Pattern {
+    text: "^[a-zA-Z0-9:/_-]+$",
+    matches: |text| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte))
+    },
+};
+
+const MARKER_PATTERN: Pattern =
+    Pattern { text: r"[\u0020-\u00FF]*", matches: |text| text.chars().all(|char| matches!(char, '\u{20}'..='\u{ff}')) };
+
+const POLICY_PATTERN: Pattern = Pattern {
+    text: r"[\u0009\u000A\u000D\u0020-\u00FF]+",
+    matches: |text| {
+        !text.is_empty() && text.chars().all(|char| matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}'))
+    },
+};
+
+const XKS_KEY_PATTERN: Pattern = Pattern {
+    text: "^[a-zA-Z0-9-_.]+$",
+    matches: |text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
+};
+
+impl Field {
+    const fn optional(member: Member, shape: Shape) -> Self {
+        Self { member, need: Need::Optional, shape, default: None }
+    }
+
+    const fn required(member: Member, shape: Shape) -> Self {
+        Self { member, need: Need::Required, shape, default: None }
+    }
+
+    const fn needed(mut self, need: Need) -> Self {
+        self.need = need;
+        self
+    }
+
+    const fn algorithm(member: Member) -> Self {
+        let shape = Shape::Choice(EncryptionAlgorithmSpec::values());
+        Self { member, need: Need::Optional, shape, default: Some(DEFAULT_ALGORITHM) }
+    }
+}
+
+const fn text(min: usize, max: usize) -> Shape {
+    Shape::Text { min, max, pattern: None }
+}
+
+const fn patterned(min: usize, max: usize, pattern: &'static Pattern) -> Shape {
+    Shape::Text { min, max, pattern: Some(pattern) }
+}
+
+#[expect(deprecated, reason = "clients may still send the member that `KeySpec` replaced")]
+const CUSTOMER_MASTER_KEY_SPECS: &[&str] = aws_sdk_kms::types::CustomerMasterKeySpec::values();
+
+/// Real KMS may also ask for ASCII here; that is not verified.
+const KEY: Shape = text(1, 2048);
+const CIPHERTEXT: Shape = Shape::Blob { min: 1, max: 6144 };
+const DATA_KEY_BYTES: Shape = Shape::Integer { min: 1, max: 1024 };
+
+const KEY_ID: Field = Field::required(Member::KeyId, KEY);
+const CONTEXT: Field = Field::optional(Member::EncryptionContext, Shape::Context);
+const GRANT_TOKENS: Field = Field::optional(Member::GrantTokens, Shape::Texts { most: 10, element: &text(1, 8192) });
+const DRY_RUN: Field = Field::optional(Member::DryRun, Shape::Boolean);
+const DRY_RUN_MODIFIERS: Field = Field::optional(
+    Member::DryRunModifiers,
+    Shape::Texts { most: usize::MAX, element: &Shape::Choice(DryRunModifierType::values()) },
+);
+const CIPHERTEXT_BLOB: Field = Field::optional(Member::CiphertextBlob, CIPHERTEXT).needed(Need::WithCiphertext);
+const DATA_KEY_SPEC: Field = Field::optional(Member::KeySpec, Shape::Choice(DataKeySpec::values()));
+const NUMBER_OF_BYTES: Field = Field::optional(Member::NumberOfBytes, DATA_KEY_BYTES);
+const LIMIT: Field = Field::optional(Member::Limit, Shape::Integer { min: 1, max: 1000 });
+const MARKER: Field = Field::optional(Member::Marker, patterned(1, 1024, &MARKER_PATTERN));
+const ALIAS_NAME: Field = Field::required(Member::AliasName, patterned(1, 256, &ALIAS_PATTERN));
+const CUSTOM_KEY_STORE_ID: Field = Field::optional(Member::CustomKeyStoreId, text(1, 64));
+const RECIPIENT: Field = Field::optional(
+    Member::Recipient,
+    Shape::Structure(&[
+        Field::optional(Member::KeyEncryptionAlgorithm, Shape::Choice(KeyEncryptionMechanism::values())),
+        Field::optional(Member::AttestationDocument, Shape::Blob { min: 1, max: 262_144 }),
+    ]),
+);
+const TAGS: Field = Field::optional(
+    Member::Tags,
+    Shape::Structures(&Shape::Structure(&[
+        Field::required(Member::TagKey, text(1, 128)),
+        Field::required(Member::TagValue, text(0, 256)),
+    ])),
+);
+
+static GENERATE_DATA_KEY_WITHOUT_PLAINTEXT: &[Field] =
+    &[KEY_ID, CONTEXT, DATA_KEY_SPEC, NUMBER_OF_BYTES, GRANT_TOKENS, DRY_RUN];
+
+static GENERATE_DATA_KEY: &[Field] =
+    &[KEY_ID, CONTEXT, NUMBER_OF_BYTES, DATA_KEY_SPEC, GRANT_TOKENS, RECIPIENT, DRY_RUN];
+
+static ENCRYPT: &[Field] = &[
+    KEY_ID,
+    Field::required(Member::Plaintext, Shape::Blob { min: 1, max: 4096 }),
+    CONTEXT,
+    GRANT_TOKENS,
+    Field::algorithm(Member::EncryptionAlgorithm),
+    DRY_RUN,
+];
+
+static DECRYPT: &[Field] = &[
+    CIPHERTEXT_BLOB,
+    CONTEXT,
+    GRANT_TOKENS,
+    Field::optional(Member::KeyId, KEY).needed(Need::WithoutCiphertext),
+    Field::algorithm(Member::EncryptionAlgorithm),
+    RECIPIENT,
+    DRY_RUN,
+    DRY_RUN_MODIFIERS,
+];
+
+static RE_ENCRYPT: &[Field] = &[
+    CIPHERTEXT_BLOB,
+    Field::optional(Member::SourceEncryptionContext, Shape::Context),
+    Field::optional(Member::SourceKeyId, KEY).needed(Need::WithoutCiphertext),
+    Field::required(Member::DestinationKeyId, KEY),
+    Field::optional(Member::DestinationEncryptionContext, Shape::Context),
+    Field::algorithm(Member::SourceEncryptionAlgorithm),
+    Field::algorithm(Member::DestinationEncryptionAlgorithm),
+    GRANT_TOKENS,
+    DRY_RUN,
+    DRY_RUN_MODIFIERS,
+];
+
+static GENERATE_RANDOM: &[Field] = &[NUMBER_OF_BYTES, CUSTOM_KEY_STORE_ID, RECIPIENT];
+
+static CREATE_KEY: &[Field] = &[
+    Field::optional(Member::Policy, patterned(1, 131_072, &POLICY_PATTERN)),
+    Field::optional(Member::Description, text(0, 8192)),
+    Field::optional(Member::KeyUsage, Shape::Choice(KeyUsageType::values())),
+    Field::optional(Member::CustomerMasterKeySpec, Shape::Choice(CUSTOMER_MASTER_KEY_SPECS)),
+    Field::optional(Member::KeySpec, Shape::Choice(KeySpec::values())),
+    Field::optional(Member::Origin, Shape::Choice(OriginType::values())),
+    CUSTOM_KEY_STORE_ID,
+    Field::optional(Member::BypassPolicyLockoutSafetyCheck, Shape::Boolean),
+    TAGS,
+    Field::optional(Member::MultiRegion, Shape::Boolean),
+    Field::optional(Member::XksKeyId, patterned(1, 128, &XKS_KEY_PATTERN)),
+];
+
+static DESCRIBE_KEY: &[Field] = &[KEY_ID, GRANT_TOKENS];
+
+static LIST_KEYS: &[Field] = &[LIMIT, MARKER];
+
+static KEY_ALONE: &[Field] = &[KEY_ID];
+
+static SCHEDULE_KEY_DELETION: &[Field] =
+    &[KEY_ID, Field::optional(Member::PendingWindowInDays, Shape::Integer { min: 1, max: 365 })];
+
+static CREATE_ALIAS: &[Field] = &[ALIAS_NAME, Field::required(Member::TargetKeyId, KEY)];
+
+static LIST_ALIASES: &[Field] = &[Field::optional(Member::KeyId, KEY), LIMIT, MARKER];
+
+/// The members of an operation's request.
+pub(super) fn fields(operation: Operation) -> &'static [Field] {
+    match operation {
+        Operation::GenerateDataKeyWithoutPlaintext => GENERATE_DATA_KEY_WITHOUT_PLAINTEXT,
+        Operation::GenerateDataKey => GENERATE_DATA_KEY,
+        Operation::Encrypt => ENCRYPT,
+        Operation::Decrypt => DECRYPT,
+        Operation::ReEncrypt => RE_ENCRYPT,
+        Operation::GenerateRandom => GENERATE_RANDOM,
+        Operation::CreateKey => CREATE_KEY,
+        Operation::DescribeKey => DESCRIBE_KEY,
+        Operation::ListKeys => LIST_KEYS,
+        Operation::EnableKey | Operation::DisableKey | Operation::CancelKeyDeletion => KEY_ALONE,
+        Operation::ScheduleKeyDeletion => SCHEDULE_KEY_DELETION,
+        Operation::CreateAlias => CREATE_ALIAS,
+        Operation::ListAliases => LIST_ALIASES,
+        _ => &[],
+    }
+}

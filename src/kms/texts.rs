@@ -1,0 +1,263 @@
+//! AWS's own words for each refusal, as recorded from KMS; one maker for each.
+//!
+//! A text that nobody has recorded from KMS says so in its maker's documentation.
+
+use std::borrow::Cow;
+
+use super::exception::{Exception, ExceptionKind as Kind};
+use crate::aws::InvalidKeyRef;
+
+/// Keys, aliases and their state.
+impl Exception {
+    /// `Key '<arn>' does not exist`; `arn` is the full ARN even when only an id was sent.
+    #[must_use]
+    pub fn not_found_key(arn: &str) -> Self {
+        Self::new(Kind::NotFound, format!("Key '{arn}' does not exist"))
+    }
+
+    /// `Alias <alias arn> is not found.`
+    #[must_use]
+    pub fn not_found_alias(arn: &str) -> Self {
+        Self::new(Kind::NotFound, format!("Alias {arn} is not found."))
+    }
+
+    /// `An alias with the name <alias arn> already exists`
+    #[must_use]
+    pub fn alias_exists(arn: &str) -> Self {
+        Self::new(Kind::AlreadyExists, format!("An alias with the name {arn} already exists"))
+    }
+
+    /// An alias's name without its prefix: a validation error of KMS's own.
+    #[must_use]
+    pub const fn alias_without_prefix() -> Self {
+        Self::fixed(
+            Kind::Validation,
+            "Alias must start with the prefix \"alias/\". Please see \
+             https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+        )
+    }
+
+    /// An alias where only a key id or key ARN will do.
+    #[must_use]
+    pub const fn alias_not_accepted() -> Self {
+        Self::fixed(Kind::InvalidArn, "Key Aliases are not supported for this operation.")
+    }
+
+    /// `<key arn> is disabled.`
+    #[must_use]
+    pub fn disabled(arn: &str) -> Self {
+        Self::new(Kind::Disabled, format!("{arn} is disabled."))
+    }
+
+    /// `<key arn> is <state>.`, with a state like `pending deletion` or `not pending deletion`.
+    #[must_use]
+    pub fn invalid_state(arn: &str, state: &str) -> Self {
+        Self::new(Kind::KmsInvalidState, format!("{arn} is {state}."))
+    }
+
+    /// `<key arn> key usage is <usage> which is not valid for <operation>.`
+    #[must_use]
+    pub fn key_usage(arn: &str, usage: &str, operation: &str) -> Self {
+        let text = format!("{arn} key usage is {usage} which is not valid for {operation}.");
+        Self::new(Kind::InvalidKeyUsage, text)
+    }
+
+    /// `Algorithm <algorithm> is incompatible with key spec <spec>.`
+    #[must_use]
+    pub fn algorithm(algorithm: &str, key_spec: &str) -> Self {
+        let text = format!("Algorithm {algorithm} is incompatible with key spec {key_spec}.");
+        Self::new(Kind::InvalidKeyUsage, text)
+    }
+
+    /// A data key asked of an RSA or SM2 encryption key.
+    #[must_use]
+    pub const fn data_key_of_asymmetric_key() -> Self {
+        Self::fixed(Kind::InvalidKeyUsage, "You cannot generate a data key with an asymmetric CMK")
+    }
+
+    /// The key named is not the one the ciphertext is under.
+    #[must_use]
+    pub const fn incorrect_key() -> Self {
+        Self::fixed(
+            Kind::IncorrectKey,
+            "The key ID in the request does not identify a CMK that can perform this operation.",
+        )
+    }
+
+    /// A ciphertext that does not open, for whatever reason: KMS gives none.
+    #[must_use]
+    pub const fn invalid_ciphertext() -> Self {
+        Self::bare(Kind::InvalidCiphertext)
+    }
+
+    /// A grant token that is malformed, forged or foreign. KMS's text is not recorded.
+    #[must_use]
+    pub const fn invalid_grant_token() -> Self {
+        Self::bare(Kind::InvalidGrantToken)
+    }
+
+    /// All would have gone well, but `DryRun` was set.
+    #[must_use]
+    pub const fn dry_run() -> Self {
+        Self::fixed(Kind::DryRunOperation, "The request would have succeeded, but the DryRun option is set.")
+    }
+}
+
+/// Refusals of the caller and of the request.
+impl Exception {
+    /// `AccessDeniedException` with the reason in AWS's words.
+    #[must_use]
+    pub fn access_denied(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::AccessDenied, text)
+    }
+
+    /// A ciphertext whose key may not be named to the caller, or is not there.
+    #[must_use]
+    pub const fn ciphertext_key_denied() -> Self {
+        Self::fixed(
+            Kind::AccessDenied,
+            "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you \
+             are not allowed to access.",
+        )
+    }
+
+    /// Too many calls; 400, as KMS has it.
+    #[must_use]
+    pub const fn throttling() -> Self {
+        Self::fixed(
+            Kind::Throttling,
+            "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+        )
+    }
+
+    /// A validation error of the service itself, in free text.
+    #[must_use]
+    pub fn validation(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Validation, text)
+    }
+
+    /// `GenerateDataKey...` with both or neither of `KeySpec` and `NumberOfBytes`.
+    #[must_use]
+    pub const fn number_of_bytes_or_key_spec() -> Self {
+        Self::fixed(Kind::Validation, "Please specify either number of bytes or key spec.")
+    }
+
+    /// `GenerateRandom` without `NumberOfBytes`.
+    #[must_use]
+    pub const fn number_of_bytes_required() -> Self {
+        Self::fixed(Kind::Validation, "NumberOfBytes is required.")
+    }
+
+    /// `CreateKey` with a usage that the key spec does not have.
+    #[must_use]
+    pub fn usage_and_spec(usage: &str, key_spec: &str) -> Self {
+        Self::validation(format!("KeyUsage {usage} is not compatible with KeySpec {key_spec}"))
+    }
+
+    /// `CreateKey` of an asymmetric or HMAC key without a usage.
+    #[must_use]
+    pub const fn usage_required() -> Self {
+        Self::fixed(
+            Kind::Validation,
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+        )
+    }
+
+    /// A request that is not what the model says, in the words of AWS's front end.
+    #[must_use]
+    pub fn serialization(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Serialization, text)
+    }
+
+    /// An operation or option that is not served, with a text that says so.
+    #[must_use]
+    pub fn unsupported(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::UnsupportedOperation, text)
+    }
+
+    /// A quota of resources is used up.
+    #[must_use]
+    pub fn limit_exceeded(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::LimitExceeded, text)
+    }
+
+    /// Faulty tags: `Duplicate tag keys`, `Too many tags`, `Tags beginning with aws: are reserved`.
+    #[must_use]
+    pub fn tag(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Tagging, text)
+    }
+}
+
+/// Faults that are not the caller's, and what the front end says.
+impl Exception {
+    /// `KMSInternalException`; say why in the detail.
+    #[must_use]
+    pub const fn kms_internal() -> Self {
+        Self::bare(Kind::KmsInternal)
+    }
+
+    /// `DependencyTimeoutException`.
+    #[must_use]
+    pub const fn dependency_timeout() -> Self {
+        Self::bare(Kind::DependencyTimeout)
+    }
+
+    /// `ServiceUnavailableException`: overload; every SDK tries again.
+    #[must_use]
+    pub const fn service_unavailable() -> Self {
+        Self::bare(Kind::ServiceUnavailable)
+    }
+
+    /// `UnknownOperationException`: no such target.
+    #[must_use]
+    pub const fn unknown_operation() -> Self {
+        Self::bare(Kind::UnknownOperation)
+    }
+
+    /// `RequestEntityTooLargeException`: the body is over its operation's cap. KMS's text is not recorded.
+    #[must_use]
+    pub const fn too_large() -> Self {
+        Self::bare(Kind::RequestEntityTooLarge)
+    }
+}
+
+impl From<InvalidKeyRef> for Exception {
+    fn from(error: InvalidKeyRef) -> Self {
+        Self::new(Kind::NotFound, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::KeyRef;
+
+    const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    #[test]
+    fn texts_are_those_recorded_from_kms() {
+        let text = |exception: Exception| exception.message().map(str::to_owned).unwrap();
+        assert_eq!(text(Exception::not_found_key(ARN)), format!("Key '{ARN}' does not exist"));
+        assert_eq!(text(Exception::disabled(ARN)), format!("{ARN} is disabled."));
+        assert_eq!(text(Exception::invalid_state(ARN, "pending import")), format!("{ARN} is pending import."));
+        assert_eq!(
+            text(Exception::key_usage(ARN, "SIGN_VERIFY", "GenerateDataKey")),
+            format!("{ARN} key usage is SIGN_VERIFY which is not valid for GenerateDataKey.")
+        );
+        assert_eq!(
+            text(Exception::algorithm("HMAC_SHA_256", "HMAC_224")),
+            "Algorithm HMAC_SHA_256 is incompatible with key spec HMAC_224."
+        );
+        assert_eq!(
+            text(Exception::ciphertext_key_denied()),
+            "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."
+        );
+    }
+
+    #[test]
+    fn a_reference_that_names_no_key_is_not_found() {
+        let error = KeyRef::parse("foo", &"us-east-1".parse().unwrap()).unwrap_err();
+        let exception = Exception::from(error);
+        assert_eq!((exception.kind(), exception.message()), (Kind::NotFound, Some("Invalid keyId 'foo'")));
+    }
+}
