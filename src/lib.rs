@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod aws;
 pub mod clock;
+pub mod config;
 pub mod credentials;
 pub mod faults;
 pub mod kms;

@@ -76,12 +76,12 @@ pub fn read_text(file: &Path, text: &str, faults: &Collector) -> Vec<PrincipalRo
     read_toml(file, text, faults, rows)
 }
 
-fn rows(root: Section<'_>) -> Vec<PrincipalRow> {
-    let groups = groups(&root);
+fn rows(root: &Section<'_>) -> Vec<PrincipalRow> {
+    let groups = groups(root);
     let mut seen = Seen::default();
-    let rows = root.sections("principals").into_iter().filter_map(|table| principal(table, &groups, &mut seen));
+    let rows = root.sections("principals").into_iter().filter_map(|table| principal(&table, &groups, &mut seen));
     let rows = rows.collect();
-    root.finish();
+    root.end();
     rows
 }
 
@@ -91,7 +91,7 @@ fn groups(root: &Section<'_>) -> Groups {
     let group = |(name, value): (String, Value<'_>)| {
         let table = value.section();
         let policies = policy_names(&table);
-        table.finish();
+        table.end();
         (name, policies)
     };
     root.section("groups").entries().into_iter().map(group).collect()
@@ -105,21 +105,21 @@ struct Seen {
     access_keys: HashMap<AccessKeyId, String>,
 }
 
-fn principal(table: Section<'_>, groups: &Groups, seen: &mut Seen) -> Option<PrincipalRow> {
-    let arn = arn(&table, seen);
-    let unique_id = arn.as_ref().and_then(|arn| read_unique_id(&table, arn, seen));
+fn principal(table: &Section<'_>, groups: &Groups, seen: &mut Seen) -> Option<PrincipalRow> {
+    let arn = arn(table, seen);
+    let unique_id = arn.as_ref().and_then(|arn| read_unique_id(table, arn, seen));
     // Asked for here too, so that a fault in the ARN does not make this key an unknown one.
     let _ = table.get("unique_id");
     let tags = tags(&table.section("tags"));
-    let mut policies = policy_names(&table);
-    let joined = joined_groups(&table, arn.as_ref(), groups);
+    let mut policies = policy_names(table);
+    let joined = joined_groups(table, arn.as_ref(), groups);
     for inherited in joined.iter().filter_map(|name| groups.get(name.as_ref())).flatten() {
         if policies.iter().all(|own| own.name != inherited.name) {
             policies.push(inherited.clone());
         }
     }
-    let access_keys = access_keys(&table, seen);
-    table.finish();
+    let access_keys = access_keys(table, seen);
+    table.end();
     Some(PrincipalRow { arn: arn?, unique_id: unique_id?, tags, groups: joined, policies, access_keys })
 }
 
@@ -217,11 +217,11 @@ fn access_keys(table: &Section<'_>, seen: &mut Seen) -> Vec<KeyRow> {
         let message = format!("has {} access keys", tables.len());
         table.fault("access_keys", message, Some("a principal has at most 2: take out the one no longer used"));
     }
-    tables.into_iter().filter_map(|key| access_key(key, seen)).collect()
+    tables.into_iter().filter_map(|key| access_key(&key, seen)).collect()
 }
 
-fn access_key(table: Section<'_>, seen: &mut Seen) -> Option<KeyRow> {
-    let id = access_key_id(&table, seen);
+fn access_key(table: &Section<'_>, seen: &mut Seen) -> Option<KeyRow> {
+    let id = access_key_id(table, seen);
     let secret = match (table.get("secret"), table.get("secret_file")) {
         (Some(value), None) => value.text().and_then(|text| checked_secret(&value, text)),
         (None, Some(value)) => secret_from_file(&value),
@@ -234,7 +234,7 @@ fn access_key(table: Section<'_>, seen: &mut Seen) -> Option<KeyRow> {
             None
         }
     };
-    table.finish();
+    table.end();
     Some(KeyRow { id: id?, secret: secret? })
 }
 

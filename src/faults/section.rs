@@ -18,7 +18,7 @@ use super::{Collector, Fault, nearest};
 /// Reads `text` as TOML and hands the table at its root to `read`; syntax errors are faults.
 ///
 /// After a syntax error what could be read is read all the same, so that both kinds are named at once.
-pub fn read_toml<T>(file: &Path, text: &str, faults: &Collector, read: impl FnOnce(Section<'_>) -> T) -> T {
+pub fn read_toml<T>(file: &Path, text: &str, faults: &Collector, read: impl FnOnce(&Section<'_>) -> T) -> T {
     let (root, errors) = DeTable::parse_recoverable(text);
     let source = Source { file, text, faults, broken: !errors.is_empty() };
     for error in &errors {
@@ -31,7 +31,7 @@ pub fn read_toml<T>(file: &Path, text: &str, faults: &Collector, read: impl FnOn
             hint: None,
         });
     }
-    read(Section::new(&source, String::new(), Some(root.get_ref()), None))
+    read(&Section::new(&source, String::new(), Some(root.get_ref()), None))
 }
 
 struct Source<'a> {
@@ -49,7 +49,7 @@ impl Source<'_> {
 }
 
 /// A table, or the absence of one: an absent table reads as an empty one.
-#[must_use = "unknown keys are found by `finish`"]
+#[must_use = "unknown keys are found by `end`"]
 pub struct Section<'a> {
     source: &'a Source<'a>,
     path: String,
@@ -110,7 +110,7 @@ impl<'a> Section<'a> {
     }
 
     /// Ends the table: each key that nothing asked for is a fault.
-    pub fn finish(self) {
+    pub fn end(&self) {
         let Some(table) = self.table else { return };
         let asked = self.asked.borrow();
         for name in table.keys().filter(|name| !asked.contains(name.get_ref().as_ref())) {
@@ -285,8 +285,8 @@ mod tests {
         let file = Path::new("/etc/kmsgate/a.toml");
         let collector = Collector::default();
         read_toml(file, text, &collector, |root| {
-            read(&root);
-            root.finish();
+            read(root);
+            root.end();
         });
         collector.finish::<()>(file, None).unwrap_err()
     }
@@ -302,9 +302,9 @@ mod tests {
             for item in a.sections("list") {
                 assert!(item.get("n").unwrap().number(1..=65535).is_none());
                 assert!(item.get("m").unwrap().number(1..=2).is_none());
-                item.finish();
+                item.end();
             }
-            a.finish();
+            a.end();
         });
         let found: Vec<_> = faults.as_slice().iter().map(|f| (f.line, f.path.as_str(), f.message.as_str())).collect();
         assert_eq!(

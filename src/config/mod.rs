@@ -1,0 +1,100 @@
+//! The configuration: one TOML file, read into values of the right types with every fault named at once.
+//!
+//! Paths in it begin at its own directory. After [`Config::load`] nothing reads a file of the operator's or
+//! the environment again: whoever needs a setting is given it. `config/local.toml` shows every key with its
+//! default and its reason; the defaults themselves are the constants of this module's files.
+
+mod limits;
+mod listen;
+mod policies;
+mod read;
+mod server;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::aws::{AccountId, Region};
+use crate::faults::{Collector, Fault, Faults, read_toml};
+
+pub use limits::{Limits, Quota};
+pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, TlsFiles};
+pub use server::Server;
+
+/// Everything the program is told, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it was read from, to be read again on a reload.
+    pub file: PathBuf,
+    /// The region whose KMS this is.
+    pub region: Region,
+    /// The account that the keys belong to.
+    pub account: AccountId,
+    /// Where clients come in.
+    pub listen: Listen,
+    /// Where probes and metrics are answered.
+    pub admin: SocketAddr,
+    /// What answers.
+    pub backend: Backend,
+    /// How callers are authenticated.
+    pub auth: Auth,
+    /// Where policy documents are, if there are any.
+    pub policies: Option<PathBuf>,
+    /// Where audit records go.
+    pub audit: AuditTarget,
+    /// Quotas.
+    pub limits: Limits,
+    /// Bounds of the server.
+    pub server: Server,
+}
+
+/// What answers the requests that are allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The gateway is the KMS, with its keys in an embedded store.
+    Local {
+        /// The directory of the store.
+        data_dir: PathBuf,
+        /// The file of the key that wraps all others.
+        root_key_file: PathBuf,
+    },
+}
+
+/// How callers are authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// The principals and their access keys.
+    pub credentials_file: PathBuf,
+    /// Whether an unknown access key is answered, and takes as long, as a wrong signature.
+    pub uniform_errors: bool,
+}
+
+/// Where audit records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditTarget {
+    /// Standard output.
+    Stdout,
+    /// Appended to a file.
+    File(PathBuf),
+}
+
+impl Config {
+    /// Reads a configuration file and all that it names.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the file and of those it names, with their places.
+    pub fn load(file: &Path) -> Result<Self, Faults> {
+        let faults = Collector::default();
+        let config = match std::fs::read_to_string(file) {
+            Ok(text) => read_toml(file, &text, &faults, |root| read::config(file, root)),
+            Err(error) => {
+                faults.push(Fault::of_file(file, format!("cannot be read: {error}"), "name the file with --config"));
+                None
+            }
+        };
+        faults.finish(file, config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! The root of the configuration file, and the sections too small for a file of their own.
+
+use std::path::{Path, PathBuf};
+
+use super::{AuditTarget, Auth, Backend, Config, limits, listen, policies, server};
+use crate::faults::Section;
+
+/// Reads the whole file. `None` means that at least one fault was noted.
+pub(super) fn config(file: &Path, root: &Section<'_>) -> Option<Config> {
+    let region = root
+        .require("region", "name the region whose KMS this is: region = \"us-east-1\"")
+        .and_then(|value| value.parse("write it like us-east-1"));
+    let account = root
+        .require("account", "name the account the keys belong to: account = \"111122223333\"")
+        .and_then(|value| value.parse("write its 12 digits in quotes"));
+    let listen = listen::listen(&root.section("listen"));
+    let admin = listen::admin(&root.section("admin"), listen.as_ref());
+    let backend = backend(&root.section("backend"));
+    let auth = auth(&root.section("auth"));
+    let policies = policies::directory(&root.section("policies"));
+    let audit = audit(&root.section("audit"));
+    let limits = limits::limits(&root.section("limits"));
+    let server = server::server(&root.section("server"));
+    root.end();
+    Some(Config {
+        file: file.to_path_buf(),
+        region: region?,
+        account: account?,
+        listen: listen?,
+        admin: admin?,
+        backend: backend?,
+        auth: auth?,
+        policies,
+        audit: audit?,
+        limits,
+        server,
+    })
+}
+
+fn backend(section: &Section<'_>) -> Option<Backend> {
+    let data_dir = section.get("data_dir");
+    let root_key_file = section.get("root_key_file");
+    let kind = section.require("kind", "write kind = \"local\"");
+    section.end();
+    let kind = kind?;
+    match kind.text()? {
+        "local" => {}
+        "aws" => {
+            kind.fault("`aws` is not served yet", Some("kind = \"local\" keeps keys in an embedded store"));
+            return None;
+        }
+        other => {
+            kind.fault(format!("`{other}` is no backend"), Some("write kind = \"local\""));
+            return None;
+        }
+    }
+    let data_dir_value = data_dir.or_else(|| section.require("data_dir", "name the directory of the key store"))?;
+    let data_dir = data_dir_value.path()?;
+    if data_dir.exists() && !data_dir.is_dir() {
+        data_dir_value.fault(format!("`{}` is no directory", data_dir.display()), Some("name a directory"));
+    }
+    let root_key_file = match root_key_file {
+        Some(value) => value.path()?,
+        None => default_root_key_file(&data_dir),
+    };
+    Some(Backend::Local { data_dir, root_key_file })
+}
+
+/// Beside the store unless it is told otherwise; who keeps both on one disk protects the keys by that disk.
+fn default_root_key_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("root.key")
+}
+
+fn auth(section: &Section<'_>) -> Option<Auth> {
+    let uniform_errors = section.get("uniform_errors").is_some_and(|value| value.boolean().unwrap_or_default());
+    let credentials_file = section.require("credentials_file", "name the file of principals and their access keys");
+    section.end();
+    Some(Auth { credentials_file: credentials_file?.path()?, uniform_errors })
+}
+
+fn audit(section: &Section<'_>) -> Option<AuditTarget> {
+    let value = section.get("file");
+    section.end();
+    // Standard output is what a container's log collector reads; the program's own log is on standard error.
+    let Some(value) = value else { return Some(AuditTarget::Stdout) };
+    if value.text()? == "stdout" {
+        return Some(AuditTarget::Stdout);
+    }
+    let file = value.path()?;
+    let parent = file.parent().filter(|parent| *parent != Path::new(""));
+    if file.is_dir() {
+        value.fault(format!("`{}` is a directory", file.display()), Some("name a file in it"));
+    } else if parent.is_some_and(|parent| !parent.is_dir()) {
+        value.fault(format!("the directory of `{}` does not exist", file.display()), Some("make the directory"));
+    }
+    Some(AuditTarget::File(file))
+}

@@ -1,0 +1,204 @@
+//! Every fault with its place, defaults, and what the files of `config/` say.
+
+use super::*;
+
+/// A directory with a configuration in it.
+struct Written {
+    directory: tempfile::TempDir,
+    file: PathBuf,
+}
+
+fn written(text: &str) -> Written {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kmsgate.toml");
+    std::fs::write(&file, text).unwrap();
+    Written { directory, file }
+}
+
+const LEAST: &str = r#"
+region = "us-east-1"
+account = "111122223333"
+backend = { kind = "local", data_dir = "data" }
+auth = { credentials_file = "credentials.toml" }
+"#;
+
+fn loaded(text: &str) -> Result<Config, Faults> {
+    Config::load(&written(text).file)
+}
+
+fn faults_of(text: &str) -> Vec<(Option<usize>, String, String)> {
+    let faults = loaded(text).expect_err("faults");
+    faults.as_slice().iter().map(|fault| (fault.line, fault.path.clone(), fault.to_string())).collect()
+}
+
+/// The one fault of the least configuration and `more`.
+fn fault_of(more: &str) -> (String, String) {
+    let mut faults = faults_of(&format!("{LEAST}{more}"));
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    let (_, path, text) = faults.remove(0);
+    (path, text)
+}
+
+#[test]
+fn the_least_configuration_has_the_defaults_of_the_design() {
+    let written = written(LEAST);
+    let config = Config::load(&written.file).unwrap();
+    assert_eq!(config.listen.address, "127.0.0.1:8700".parse().unwrap());
+    assert_eq!(config.admin, "127.0.0.1:8701".parse().unwrap());
+    assert_eq!(config.audit, AuditTarget::Stdout);
+    assert_eq!(config.limits, Limits::default());
+    let server = &config.server;
+    assert_eq!(server.head_read_timeout.as_secs(), 5);
+    assert_eq!(server.body_read_timeout.as_secs(), 10);
+    assert_eq!(server.idle_timeout.as_secs(), 120);
+    assert_eq!(server.drain_timeout.as_secs(), 15);
+    assert_eq!(server.max_in_flight, 4096);
+    assert_eq!(server.max_body_bytes_held, 16 * 1024 * 1024);
+    assert!(!config.auth.uniform_errors);
+    let data_dir = written.directory.path().join("data");
+    let root_key_file = data_dir.join("root.key");
+    assert_eq!(config.backend, Backend::Local { data_dir, root_key_file });
+}
+
+#[test]
+fn ten_faults_are_ten_reports() {
+    let text = r#"
+regin = "us-east-1"
+account = "1111"
+[listen]
+address = "localhost"
+[admin]
+port = 8701
+[backend]
+kind = "aws"
+data_dir = "data"
+[auth]
+credentials_file = ""
+uniform_errors = "yes"
+[audit]
+file = "none/such/audit.log"
+[limits.principal]
+per_second = 0
+[server]
+workers = 0
+"#;
+    let found = faults_of(text);
+    let places: Vec<_> = found.iter().map(|(line, path, _)| (line.unwrap_or_default(), path.as_str())).collect();
+    for expected in [
+        (0, "region"),
+        (2, "regin"),
+        (3, "account"),
+        (5, "listen.address"),
+        (7, "admin.port"),
+        (9, "backend.kind"),
+        (12, "auth.credentials_file"),
+        (13, "auth.uniform_errors"),
+        (15, "audit.file"),
+        (17, "limits.principal.per_second"),
+        (19, "server.workers"),
+    ] {
+        assert!(places.contains(&expected), "{expected:?} is not in {found:#?}");
+    }
+    assert_eq!(found.len(), 11, "{found:#?}");
+}
+
+#[test]
+fn the_aws_backend_is_honestly_refused() {
+    let text = LEAST.replace("\"local\"", "\"aws\"");
+    let found = faults_of(&text);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].2.contains("`aws` is not served yet"), "{found:?}");
+}
+
+#[test]
+fn a_listener_that_others_reach_needs_tls_or_a_word_of_danger() {
+    let (path, text) = fault_of("[listen]\naddress = '192.0.2.1:8700'\n");
+    assert_eq!(path, "listen.address");
+    assert!(text.contains("danger_plaintext_listener"), "{text}");
+    assert!(
+        loaded(&format!("{LEAST}[listen]\naddress = '192.0.2.1:8700'\ndanger_plaintext_listener = true\n")).is_ok()
+    );
+    assert!(loaded(&format!("{LEAST}[listen]\naddress = '[::1]:8700'\n")).is_ok());
+}
+
+#[test]
+fn a_listener_on_every_address_needs_its_names() {
+    let wildcard = "[listen]\naddress = '0.0.0.0:8700'\ndanger_plaintext_listener = true\n";
+    assert_eq!(fault_of(wildcard).0, "listen.accepted_hosts");
+    assert!(loaded(&format!("{LEAST}{wildcard}accepted_hosts = ['kms.internal:8700']\n")).is_ok());
+}
+
+#[test]
+fn two_listeners_on_one_port_clash() {
+    for admin in ["127.0.0.1:8700", "0.0.0.0:8700", "[::]:8700"] {
+        assert_eq!(fault_of(&format!("[admin]\naddress = '{admin}'\n")).0, "admin.address", "{admin}");
+    }
+    for admin in ["127.0.0.2:8700", "127.0.0.1:8702"] {
+        assert!(loaded(&format!("{LEAST}[admin]\naddress = '{admin}'\n")).is_ok(), "{admin}");
+    }
+    let both_free = "[listen]\naddress = '127.0.0.1:0'\n[admin]\naddress = '127.0.0.1:0'\n";
+    assert!(loaded(&format!("{LEAST}{both_free}")).is_ok());
+}
+
+#[test]
+fn the_default_names_are_the_bound_address_and_that_of_kms() {
+    let config = loaded(LEAST).unwrap();
+    let hosts = config.listen.accepted_hosts("127.0.0.1:4711".parse().unwrap(), &config.region);
+    assert_eq!(hosts, ["127.0.0.1:4711", "kms.us-east-1.amazonaws.com", "localhost:4711"]);
+    let config = loaded(&format!("{LEAST}[listen]\naccepted_hosts = ['kms.internal']\n")).unwrap();
+    assert_eq!(config.listen.accepted_hosts("127.0.0.1:4711".parse().unwrap(), &config.region), ["kms.internal"]);
+}
+
+#[test]
+fn certificate_and_key_must_be_there_and_fit() {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let written = written(&format!("{LEAST}[listen.tls]\ncertificate_file = 'cert.pem'\nkey_file = 'key.pem'\n"));
+    let write = |name: &str, text: &str| std::fs::write(written.directory.path().join(name), text).unwrap();
+    let paths = || {
+        let faults = Config::load(&written.file).expect_err("faults");
+        faults.as_slice().iter().map(|fault| fault.path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(), ["listen.tls.certificate_file", "listen.tls.key_file"]);
+    write("cert.pem", "no PEM");
+    write("key.pem", &signed.signing_key.serialize_pem());
+    assert_eq!(paths(), ["listen.tls.certificate_file"]);
+    write("cert.pem", &signed.cert.pem());
+    assert!(Config::load(&written.file).unwrap().listen.tls.is_some());
+    write("key.pem", &other.signing_key.serialize_pem());
+    assert_eq!(paths(), ["listen.tls.key_file"]);
+}
+
+#[test]
+fn quotas_are_read_and_a_burst_defaults_to_a_second() {
+    let text =
+        "[limits.key]\nper_second = 10\n[limits.classes.symmetric]\nper_second = 5\nburst = 7\nmax_wait_ms = 20\n";
+    let limits = loaded(&format!("{LEAST}{text}")).unwrap().limits;
+    let key = limits.key.unwrap();
+    assert_eq!((key.per_second.get(), key.burst.get(), key.max_wait.as_millis()), (10, 10, 0));
+    let (class, quota) = limits.classes[0];
+    assert_eq!((class.name(), quota.burst.get(), quota.max_wait.as_millis()), ("symmetric", 7, 20));
+    assert_eq!(limits.principal, None);
+    assert_eq!(fault_of("[limits.classes.symetric]\nper_second = 1\n").0, "limits.classes.symetric");
+    assert_eq!(fault_of("[limits.gateway]\nburst = 1\n").0, "limits.gateway.per_second");
+    assert_eq!(fault_of("[limits.gateway]\nper_second = 1\nmax_wait_ms = 1001\n").0, "limits.gateway.max_wait_ms");
+}
+
+#[test]
+fn bounds_of_the_server_must_fit_together() {
+    assert_eq!(fault_of("[server]\nrequest_timeout_ms = 9999\n").0, "server.request_timeout_ms");
+    assert_eq!(
+        fault_of("[server]\nmax_in_flight = 10\nmax_in_flight_per_peer = 11\n").0,
+        "server.max_in_flight_per_peer"
+    );
+    assert_eq!(fault_of("[server]\nmax_body_bytes_held = 1048575\n").0, "server.max_body_bytes_held");
+    let server =
+        loaded(&format!("{LEAST}[server]\nmax_in_flight = 10\nmax_body_bytes_held = 1048576\n")).unwrap().server;
+    assert_eq!((server.max_in_flight_per_peer, server.max_body_bytes_held_per_peer), (10, 1_048_576));
+}
+
+#[test]
+fn a_missing_file_is_a_fault_that_names_it() {
+    let faults = Config::load(Path::new("/nonexistent/kmsgate.toml")).unwrap_err();
+    assert!(faults.to_string().starts_with("/nonexistent/kmsgate.toml: cannot be read"), "{faults}");
+}
