@@ -98,7 +98,7 @@ struct Row {
 }
 
 macro_rules! operations {
-    ($($name:ident: $access:ident, $class:ident, $cap:ident, $flags:expr, [$($key:ident),*], [$(($action:literal, $resource:expr)),+];)+) => {
+    ($($name:ident: $access:ident, $class:ident, $cap:ident, $flags:expr, [$($key:ident),*], [$($action:ident on $resource:ident $(($of:ident))?),+];)+) => {
         /// An operation of the KMS API.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Operation {
@@ -118,7 +118,6 @@ macro_rules! operations {
             }
 
             const fn row(self) -> &'static Row {
-                use Resource::{Alias, Any, Key};
                 match self {
                     $(Self::$name => &Row {
                         access: AccessLevel::$access,
@@ -126,7 +125,10 @@ macro_rules! operations {
                         body_cap: $cap,
                         flags: $flags,
                         key: &[$(Member::$key),*],
-                        permissions: &[$(Permission { action: $action, resource: $resource }),+],
+                        permissions: &[$(Permission {
+                            action: concat!("kms:", stringify!($action)),
+                            resource: Resource::$resource $((Member::$of))?,
+                        }),+],
                     },)+
                 }
             }
@@ -134,102 +136,80 @@ macro_rules! operations {
     };
 }
 
-// Columns: access level, class, longest body, flags, the members that name keys (the main one first; then the one the
-// call takes something from), the permissions.
+// Columns: access level, class, longest body, flags, the members that name keys (the main one first, then the one
+// something is taken from), the permissions.
 operations! {
     GenerateDataKeyWithoutPlaintext: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:GenerateDataKeyWithoutPlaintext", Key(Member::KeyId))];
+        [GenerateDataKeyWithoutPlaintext on Key(KeyId)];
     GenerateDataKey: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:GenerateDataKey", Key(Member::KeyId))];
-    Decrypt: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:Decrypt", Key(Member::KeyId))];
-    Encrypt: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:Encrypt", Key(Member::KeyId))];
+        [GenerateDataKey on Key(KeyId)];
+    Decrypt: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [Decrypt on Key(KeyId)];
+    Encrypt: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [Encrypt on Key(KeyId)];
     ReEncrypt: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [DestinationKeyId, SourceKeyId],
-        [("kms:ReEncryptFrom", Key(Member::SourceKeyId)), ("kms:ReEncryptTo", Key(Member::DestinationKeyId))];
-    GenerateRandom: Write, Symmetric, USUAL_BODY, REPEATABLE, [], [("kms:GenerateRandom", Any)];
-    GenerateMac: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:GenerateMac", Key(Member::KeyId))];
-    VerifyMac: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:VerifyMac", Key(Member::KeyId))];
+        [ReEncryptFrom on Key(SourceKeyId), ReEncryptTo on Key(DestinationKeyId)];
+    GenerateRandom: Write, Symmetric, USUAL_BODY, REPEATABLE, [], [GenerateRandom on Any];
+    GenerateMac: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [GenerateMac on Key(KeyId)];
+    VerifyMac: Write, Symmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [VerifyMac on Key(KeyId)];
     GenerateDataKeyPair: Write, DataKeyPair, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:GenerateDataKeyPair", Key(Member::KeyId))];
+        [GenerateDataKeyPair on Key(KeyId)];
     GenerateDataKeyPairWithoutPlaintext: Write, DataKeyPair, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:GenerateDataKeyPairWithoutPlaintext", Key(Member::KeyId))];
-    Sign: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [("kms:Sign", Key(Member::KeyId))];
-    Verify: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:Verify", Key(Member::KeyId))];
+        [GenerateDataKeyPairWithoutPlaintext on Key(KeyId)];
+    Sign: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [Sign on Key(KeyId)];
+    Verify: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [Verify on Key(KeyId)];
     DeriveSharedSecret: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:DeriveSharedSecret", Key(Member::KeyId))];
-    Encapsulate: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:Encapsulate", Key(Member::KeyId))];
-    Decapsulate: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:Decapsulate", Key(Member::KeyId))];
-    DescribeKey: Read, Read, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:DescribeKey", Key(Member::KeyId))];
-    GetPublicKey: Read, Read, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId],
-        [("kms:GetPublicKey", Key(Member::KeyId))];
-    GetKeyLastUsage: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [("kms:GetKeyLastUsage", Key(Member::KeyId))];
-    GetKeyPolicy: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [("kms:GetKeyPolicy", Key(Member::KeyId))];
-    GetKeyRotationStatus: Read, Read, USUAL_BODY, REPEATABLE, [KeyId],
-        [("kms:GetKeyRotationStatus", Key(Member::KeyId))];
-    GetParametersForImport: Read, Read, USUAL_BODY, REPEATABLE, [KeyId],
-        [("kms:GetParametersForImport", Key(Member::KeyId))];
-    ListGrants: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [("kms:ListGrants", Key(Member::KeyId))];
-    ListKeyPolicies: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [("kms:ListKeyPolicies", Key(Member::KeyId))];
-    ListKeyRotations: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [("kms:ListKeyRotations", Key(Member::KeyId))];
-    ListResourceTags: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [("kms:ListResourceTags", Key(Member::KeyId))];
-    ListAliases: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [("kms:ListAliases", Any)];
-    ListKeys: List, Read, USUAL_BODY, REPEATABLE, [], [("kms:ListKeys", Any)];
-    ListRetirableGrants: List, Read, USUAL_BODY, REPEATABLE, [], [("kms:ListRetirableGrants", Any)];
-    DescribeCustomKeyStores: Read, Read, USUAL_BODY, REPEATABLE, [], [("kms:DescribeCustomKeyStores", Any)];
-    CreateKey: Write, Management, POLICY_BODY, MUTATING, [], [("kms:CreateKey", Any)];
-    ReplicateKey: Write, Management, POLICY_BODY, MUTATING, [KeyId], [("kms:ReplicateKey", Key(Member::KeyId))];
+        [DeriveSharedSecret on Key(KeyId)];
+    Encapsulate: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [Encapsulate on Key(KeyId)];
+    Decapsulate: Write, Asymmetric, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [Decapsulate on Key(KeyId)];
+    DescribeKey: Read, Read, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [DescribeKey on Key(KeyId)];
+    GetPublicKey: Read, Read, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [GetPublicKey on Key(KeyId)];
+    GetKeyLastUsage: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [GetKeyLastUsage on Key(KeyId)];
+    GetKeyPolicy: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [GetKeyPolicy on Key(KeyId)];
+    GetKeyRotationStatus: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [GetKeyRotationStatus on Key(KeyId)];
+    GetParametersForImport: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [GetParametersForImport on Key(KeyId)];
+    ListGrants: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListGrants on Key(KeyId)];
+    ListKeyPolicies: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListKeyPolicies on Key(KeyId)];
+    ListKeyRotations: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListKeyRotations on Key(KeyId)];
+    ListResourceTags: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListResourceTags on Key(KeyId)];
+    ListAliases: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListAliases on Any];
+    ListKeys: List, Read, USUAL_BODY, REPEATABLE, [], [ListKeys on Any];
+    ListRetirableGrants: List, Read, USUAL_BODY, REPEATABLE, [], [ListRetirableGrants on Any];
+    DescribeCustomKeyStores: Read, Read, USUAL_BODY, REPEATABLE, [], [DescribeCustomKeyStores on Any];
+    CreateKey: Write, Management, POLICY_BODY, MUTATING, [], [CreateKey on Any];
+    ReplicateKey: Write, Management, POLICY_BODY, MUTATING, [KeyId], [ReplicateKey on Key(KeyId)];
     PutKeyPolicy: PermissionsManagement, Management, POLICY_BODY, MUTATING | REPEATABLE, [KeyId],
-        [("kms:PutKeyPolicy", Key(Member::KeyId))];
-    EnableKey: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId], [("kms:EnableKey", Key(Member::KeyId))];
-    DisableKey: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId],
-        [("kms:DisableKey", Key(Member::KeyId))];
-    EnableKeyRotation: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId],
-        [("kms:EnableKeyRotation", Key(Member::KeyId))];
+        [PutKeyPolicy on Key(KeyId)];
+    EnableKey: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId], [EnableKey on Key(KeyId)];
+    DisableKey: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId], [DisableKey on Key(KeyId)];
+    EnableKeyRotation: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId], [EnableKeyRotation on Key(KeyId)];
     DisableKeyRotation: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId],
-        [("kms:DisableKeyRotation", Key(Member::KeyId))];
+        [DisableKeyRotation on Key(KeyId)];
     UpdateKeyDescription: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId],
-        [("kms:UpdateKeyDescription", Key(Member::KeyId))];
-    ScheduleKeyDeletion: Write, Management, USUAL_BODY, MUTATING, [KeyId],
-        [("kms:ScheduleKeyDeletion", Key(Member::KeyId))];
-    CancelKeyDeletion: Write, Management, USUAL_BODY, MUTATING, [KeyId],
-        [("kms:CancelKeyDeletion", Key(Member::KeyId))];
-    RotateKeyOnDemand: Write, Management, USUAL_BODY, MUTATING, [KeyId],
-        [("kms:RotateKeyOnDemand", Key(Member::KeyId))];
-    UpdatePrimaryRegion: Write, Management, USUAL_BODY, MUTATING, [KeyId],
-        [("kms:UpdatePrimaryRegion", Key(Member::KeyId))];
-    ImportKeyMaterial: Write, Management, USUAL_BODY, MUTATING, [KeyId],
-        [("kms:ImportKeyMaterial", Key(Member::KeyId))];
+        [UpdateKeyDescription on Key(KeyId)];
+    ScheduleKeyDeletion: Write, Management, USUAL_BODY, MUTATING, [KeyId], [ScheduleKeyDeletion on Key(KeyId)];
+    CancelKeyDeletion: Write, Management, USUAL_BODY, MUTATING, [KeyId], [CancelKeyDeletion on Key(KeyId)];
+    RotateKeyOnDemand: Write, Management, USUAL_BODY, MUTATING, [KeyId], [RotateKeyOnDemand on Key(KeyId)];
+    UpdatePrimaryRegion: Write, Management, USUAL_BODY, MUTATING, [KeyId], [UpdatePrimaryRegion on Key(KeyId)];
+    ImportKeyMaterial: Write, Management, USUAL_BODY, MUTATING, [KeyId], [ImportKeyMaterial on Key(KeyId)];
     DeleteImportedKeyMaterial: Write, Management, USUAL_BODY, MUTATING, [KeyId],
-        [("kms:DeleteImportedKeyMaterial", Key(Member::KeyId))];
-    TagResource: Tagging, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId],
-        [("kms:TagResource", Key(Member::KeyId))];
-    UntagResource: Tagging, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId],
-        [("kms:UntagResource", Key(Member::KeyId))];
+        [DeleteImportedKeyMaterial on Key(KeyId)];
+    TagResource: Tagging, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId], [TagResource on Key(KeyId)];
+    UntagResource: Tagging, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId], [UntagResource on Key(KeyId)];
     CreateAlias: Write, Management, USUAL_BODY, MUTATING, [TargetKeyId],
-        [("kms:CreateAlias", Alias), ("kms:CreateAlias", Key(Member::TargetKeyId))];
+        [CreateAlias on Alias, CreateAlias on Key(TargetKeyId)];
     UpdateAlias: Write, Management, USUAL_BODY, MUTATING, [TargetKeyId, AliasName],
-        [("kms:UpdateAlias", Alias), ("kms:UpdateAlias", Key(Member::AliasName)),
-         ("kms:UpdateAlias", Key(Member::TargetKeyId))];
+        [UpdateAlias on Alias, UpdateAlias on Key(AliasName), UpdateAlias on Key(TargetKeyId)];
     DeleteAlias: Write, Management, USUAL_BODY, MUTATING, [AliasName],
-        [("kms:DeleteAlias", Alias), ("kms:DeleteAlias", Key(Member::AliasName))];
+        [DeleteAlias on Alias, DeleteAlias on Key(AliasName)];
     CreateGrant: PermissionsManagement, Management, USUAL_BODY, GRANTABLE | MUTATING, [KeyId],
-        [("kms:CreateGrant", Key(Member::KeyId))];
+        [CreateGrant on Key(KeyId)];
     RetireGrant: PermissionsManagement, Management, USUAL_BODY, GRANTABLE | MUTATING, [KeyId],
-        [("kms:RetireGrant", Key(Member::KeyId))];
-    RevokeGrant: PermissionsManagement, Management, USUAL_BODY, MUTATING, [KeyId],
-        [("kms:RevokeGrant", Key(Member::KeyId))];
-    ConnectCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [("kms:ConnectCustomKeyStore", Any)];
-    CreateCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [("kms:CreateCustomKeyStore", Any)];
-    DeleteCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [("kms:DeleteCustomKeyStore", Any)];
-    DisconnectCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [("kms:DisconnectCustomKeyStore", Any)];
-    UpdateCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [("kms:UpdateCustomKeyStore", Any)];
+        [RetireGrant on Key(KeyId)];
+    RevokeGrant: PermissionsManagement, Management, USUAL_BODY, MUTATING, [KeyId], [RevokeGrant on Key(KeyId)];
+    ConnectCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [ConnectCustomKeyStore on Any];
+    CreateCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [CreateCustomKeyStore on Any];
+    DeleteCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [DeleteCustomKeyStore on Any];
+    DisconnectCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [DisconnectCustomKeyStore on Any];
+    UpdateCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [UpdateCustomKeyStore on Any];
 }
 
 impl Operation {

@@ -1,5 +1,7 @@
 //! A request's facts, read once from the body: policy, audit and backend all take them from here.
 
+use std::fmt;
+
 use super::exception::Exception;
 use super::model::{self, Field, Shape};
 use super::parse::{self, Members, Node};
@@ -123,6 +125,13 @@ impl Input {
             out.truncate(start);
             out.push_str("null");
         }
+    }
+}
+
+/// Says the operation alone: the members may be secret.
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("operation", &self.operation).finish_non_exhaustive()
     }
 }
 

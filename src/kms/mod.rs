@@ -14,6 +14,7 @@ mod writer;
 pub use answer::Answer;
 pub use exception::{Exception, ExceptionKind};
 pub use input::{Input, Recipient, Tag};
+pub use model::ENCRYPTION_CONTEXT_BYTES;
 pub use writer::{JsonObject, push_json_string, push_json_text};
 
 pub use crate::aws::Member;

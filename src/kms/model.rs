@@ -10,7 +10,7 @@ use crate::aws::{Member, Operation};
 
 /// The most bytes that all keys and values of one encryption context may have together. AWS documents no figure;
 /// this one is often quoted and not verified.
-pub(super) const ENCRYPTION_CONTEXT_BYTES: usize = 8192;
+pub const ENCRYPTION_CONTEXT_BYTES: usize = 8192;
 
 /// The default of every encryption algorithm; CloudTrail records it when it was not sent.
 const DEFAULT_ALGORITHM: &str = "SYMMETRIC_DEFAULT";
@@ -241,5 +241,39 @@ pub(super) fn fields(operation: Operation) -> &'static [Field] {
         Operation::CreateAlias => CREATE_ALIAS,
         Operation::ListAliases => LIST_ALIASES,
         _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(fields: &[Field]) {
+        let mut names: Vec<_> = fields.iter().map(|field| field.member.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), fields.len());
+        assert!(fields.len() < 32, "the reader keeps one bit a member");
+        for field in fields {
+            if let Shape::Structure(inner) | Shape::Structures(Shape::Structure(inner)) = &field.shape {
+                check(inner);
+            }
+        }
+    }
+
+    #[test]
+    fn no_structure_has_a_member_twice_or_too_many() {
+        for operation in Operation::ALL {
+            check(fields(*operation));
+        }
+    }
+
+    #[test]
+    fn every_member_that_names_a_key_is_in_its_operations_model() {
+        for operation in Operation::ALL.iter().filter(|operation| !fields(**operation).is_empty()) {
+            for member in [operation.key(), operation.source()].into_iter().flatten() {
+                assert!(fields(*operation).iter().any(|field| field.member == member), "{operation:?} {member:?}");
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ fn parse(operation: Operation, body: &Value) -> Result<Input, Exception> {
 }
 
 fn refusal(operation: Operation, body: impl AsRef<[u8]>) -> (ExceptionKind, Option<String>) {
-    let exception = Input::parse(operation, body.as_ref()).err().expect("this body is refused");
+    let exception = Input::parse(operation, body.as_ref()).expect_err("this body is refused");
     (exception.kind(), exception.message().map(str::to_owned))
 }
 
@@ -207,7 +207,7 @@ fn a_blob_is_strict_base64_and_its_text_is_never_repeated() {
         ["A", "AA", "AAA", "AA=", "AAAA=", "AAAAA", "AB==", "AAB=", "AA-_", "AA A", "AAAA\n", "====", "A===", "*"]
     {
         let body = json!({"CiphertextBlob": text});
-        let exception = parse(Operation::Decrypt, &body).err().unwrap();
+        let exception = parse(Operation::Decrypt, &body).unwrap_err();
         // Recorded from KMS: no message.
         assert_eq!((exception.kind(), exception.message()), (ExceptionKind::Serialization, None), "{text}");
         assert!(exception.detail().unwrap().starts_with("`CiphertextBlob` is not base64"), "{text}");
