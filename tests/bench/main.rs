@@ -1,0 +1,136 @@
+//! `cargo bench --bench gateway`: what the gateway costs beyond a bare hyper server.
+//!
+//! Three servers run beside each other: bare hyper, bare hyper once more (whatever the two differ in is noise), and
+//! the gateway with SigV4, policy, limits, audit to a file and real cryptography. Rounds alternate in rotating
+//! order, so that a noisy minute of the machine meets all of them. It prints ratios and compares them with the
+//! targets; a target that is not met is no failure, a wrong answer is one.
+
+mod children;
+mod connection;
+mod gateway;
+mod load;
+mod measure;
+mod report;
+mod requests;
+mod server;
+mod server_bare;
+mod syscalls;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use children::{Launcher, free_address};
+use connection::Connection;
+use gateway::Gateway;
+use load::{Expected, Tally};
+use report::Report;
+use requests::{Request, Requests};
+use server::Server;
+use syscalls::Way;
+
+/// A result whose error is told to the operator.
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How often the start is measured.
+const STARTS: usize = 5;
+
+const USAGE: &str = "usage: cargo bench --bench gateway [-- --quick]
+  --quick   2 rounds instead of 9: shows that the benchmark works, and no more";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| *word != "--bench").collect();
+    let outcome = match words.as_slice() {
+        [server_bare::ARGUMENT, script] => server_bare::run(script).map(|()| true),
+        [] => run(9),
+        ["--quick"] => run(2),
+        _other => Err(USAGE.into()),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The whole run; `false` when an answer was wrong.
+fn run(rounds: usize) -> Outcome<bool> {
+    if cfg!(debug_assertions) {
+        println!("A DEBUG BUILD: it shows that the benchmark works; its figures mean nothing.");
+    }
+    let scratch = tempfile::tempdir()?;
+    let gateway = Gateway::prepare(scratch.path())?;
+    // Before this process binds itself to the client's core, which its children would inherit.
+    let starts = (0..STARTS).map(|_| gateway.time_to_answer()).collect::<Outcome<Vec<f64>>>()?;
+    let launcher = Launcher::new()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(measure_all(rounds, &gateway, starts, &launcher, scratch.path()))?;
+    print!("{report}");
+    Ok(report.tally.wrong == 0)
+}
+
+async fn measure_all(
+    rounds: usize,
+    gateway: &Gateway,
+    starts: Vec<f64>,
+    launcher: &Launcher,
+    scratch: &Path,
+) -> Outcome<Report> {
+    let mut requests = Requests::new(gateway.caller.clone(), gateway.key_id.clone())?;
+    let mut servers = start_servers(gateway, launcher, requests.honest()?, scratch).await?;
+    for server in &mut servers {
+        server.memory(requests.honest()?).await?;
+    }
+    let mut tally = Tally::default();
+    for server in &servers {
+        tally.add(server.warm_up(&requests.fresh()?).await?.tally);
+    }
+    let ticks = measure::machine_ticks()?;
+    for round in 0..rounds {
+        for place in 0..servers.len() {
+            let index = (round + place) % servers.len();
+            if let Some(server) = servers.get_mut(index) {
+                let [closed, open] = server.round(&requests.fresh()?).await?;
+                tally.add(closed.tally);
+                tally.add(open.tally);
+            }
+        }
+    }
+    let stolen = measure::stolen_since(ticks)?;
+    let way = Way::find();
+    for server in &mut servers {
+        tally.add(server.calls(&requests.fresh()?, way, scratch).await?.tally);
+    }
+    let notes = vec![
+        format!("{} keep-alive connections; {}", load::CONNECTIONS, launcher.cores),
+        format!("System calls: {}", way.describe()),
+    ];
+    let [bare, again, gateway] = servers.map(|server| server.figures);
+    Ok(Report { bare, again, gateway, starts, notes, tally, stolen })
+}
+
+/// Starts the gateway, looks at one of its answers, and starts bare hyper twice with answers of that size.
+async fn start_servers(
+    gateway: &Gateway,
+    launcher: &Launcher,
+    request: &Request,
+    scratch: &Path,
+) -> Outcome<[Server; 3]> {
+    let product = Server::new("gateway", gateway.start(launcher)?, gateway.address, Expected::Kms)?;
+    let mut connection = Connection::open(gateway.address).await?;
+    let answer = connection.exchange(&request.bytes).await?;
+    if let Some(wrong) = Expected::Kms.mismatch(&answer, false) {
+        return Err(wrong.into());
+    }
+    let (headers, body) = (answer.own_headers()?, answer.body.len());
+    let bare = |name| -> Outcome<Server> {
+        let script = server_bare::Script { listen: free_address()?, headers: headers.clone(), body };
+        let arguments = [server_bare::ARGUMENT, &serde_json::to_string(&script)?];
+        let process = launcher.start(&std::env::current_exe()?, &arguments, &scratch.join("bare.log"))?;
+        Server::new(name, process, script.listen, Expected::Constant(body))
+    };
+    Ok([bare("bare hyper")?, bare("bare hyper again")?, product])
+}
