@@ -1,7 +1,7 @@
-//! The `kmsgate` program.
+//! The `kmsgate` program; what it does is in `cli`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    kmsgate::cli::run()
 }

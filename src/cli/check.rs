@@ -1,0 +1,55 @@
+//! `kmsgate check`: what is wrong with a configuration, all of it at once.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::BAD_CONFIG;
+use crate::config::{AuditTarget, Backend, Config};
+
+/// Report every fault of a configuration at once, each with its file, place and a hint.
+///
+/// Reads the configuration and all that it names (credentials, policies, certificates), opens no port and no
+/// store, and changes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  kmsgate check --config /etc/kmsgate/kmsgate.toml && systemctl reload kmsgate
+
+Exit codes: 0 nothing is wrong, 64 there are faults.")]
+pub(super) struct Arguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match Config::load(&arguments.config) {
+        Ok(config) => {
+            println!("{}", summary(&config));
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            ExitCode::from(BAD_CONFIG)
+        }
+    }
+}
+
+/// What the configuration comes to, for whoever wants to see that the right file was read.
+fn summary(config: &Config) -> String {
+    let Backend::Local { data_dir, .. } = &config.backend;
+    let audit = match &config.audit {
+        AuditTarget::Stdout => "standard output".to_owned(),
+        AuditTarget::File(file) => file.display().to_string(),
+    };
+    let tls = if config.listen.tls.is_some() { "TLS" } else { "no TLS" };
+    [
+        format!("ok: {}", config.file.display()),
+        format!("  account {} in {}", config.account, config.region),
+        format!("  listens on {} ({tls}), probes on {}", config.listen.address, config.admin),
+        format!("  local backend in {}", data_dir.display()),
+        format!("  audit records to {audit}"),
+    ]
+    .join("\n")
+}

@@ -1,0 +1,103 @@
+//! The command line: one file a command, and the exit code that each ends with.
+
+mod check;
+mod credentials;
+mod log;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The configuration is at fault (`EX_USAGE` of sysexits.h): nothing was started.
+const BAD_CONFIG: u8 = 64;
+/// Something else failed.
+const FAILED: u8 = 1;
+
+/// A gateway between programs and AWS KMS, speaking KMS's own protocol.
+///
+/// Programs reach it with one setting, the endpoint's URL. Each request is authenticated by its SigV4
+/// signature, judged by IAM policies, held to its limits and recorded before it is answered.
+#[derive(Debug, Parser)]
+#[command(name = "kmsgate", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  kmsgate quickstart                          a working KMS on this machine, ready to be called
+  kmsgate check --config kmsgate.toml         everything that is wrong with a configuration, at once
+  kmsgate serve --config kmsgate.toml         the real thing
+
+Exit codes: 0 stopped after draining, 1 could not start or failed, 64 the configuration is at fault.")]
+struct Cli {
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        default_value = "info",
+        help = "What to log to standard error: error, warn, info, debug, or per module (kmsgate::server=debug,info)",
+        long_help = "What to log to standard error: error, warn, info, debug or trace, or a list with levels for \
+                     modules, as in kmsgate::server=debug,info. Lines are for people on a terminal and JSON \
+                     elsewhere. Audit records do not pass through the log."
+    )]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Arguments),
+    #[command(subcommand)]
+    Credentials(credentials::Command),
+}
+
+/// Runs what the command line asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, and are no failure.
+            let code = if error.use_stderr() { ExitCode::from(BAD_CONFIG) } else { ExitCode::SUCCESS };
+            let _ = error.print();
+            return code;
+        }
+    };
+    if let Err(error) = log::init(&cli.log) {
+        eprintln!("kmsgate: --log: {error}");
+        return ExitCode::from(BAD_CONFIG);
+    }
+    match cli.command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Credentials(command) => credentials::run(&command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_help_with_an_example() {
+        fn visit(command: &clap::Command) {
+            if command.get_name() == "help" {
+                return;
+            }
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            if command.has_subcommands() {
+                command.get_subcommands().for_each(visit);
+            } else {
+                let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(after.contains("Example"), "{}", command.get_name());
+                for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+                    assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                }
+            }
+        }
+        visit(&Cli::command());
+    }
+}
