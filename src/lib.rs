@@ -3,6 +3,7 @@
 //! Modules in reading order; each imports only from those above it.
 
 pub mod admin;
+pub mod audit;
 pub mod aws;
 pub mod cli;
 pub mod clock;

@@ -1,0 +1,245 @@
+//! The facts of one request on their way to its record, shared by all who work on it.
+//!
+//! Each fact is set once, by the layer that learns it; setting it again changes nothing. The record is written
+//! exactly once: by [`Draft::finish`], or when the last owner ends, whatever ended it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use http::HeaderValue;
+
+use super::writer::{Place, Ticket};
+use super::{Recorder, json};
+use crate::clock::Timestamp;
+
+/// How many resources a record names at most: `UpdateAlias` has an alias, the key before and the key after.
+const RESOURCES: usize = 3;
+
+/// What a connection's TLS handshake agreed on, in the names that CloudTrail uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsDetails {
+    /// `TLSv1.3`
+    pub version: &'static str,
+    /// `TLS_AES_256_GCM_SHA384`
+    pub cipher_suite: &'static str,
+    /// `X25519MLKEM768`
+    pub key_exchange: Option<&'static str>,
+}
+
+/// What is known of a request when its head has been read.
+#[derive(Clone, Debug)]
+pub struct Arrived<'a> {
+    /// The `x-amzn-RequestId` of its answer.
+    pub request_id: &'a str,
+    /// When its head had been read.
+    pub at: Timestamp,
+    /// The other end of its connection.
+    pub peer: IpAddr,
+    /// What its connection's TLS agreed on.
+    pub tls: Option<Arc<TlsDetails>>,
+    /// Its `Host` header.
+    pub host: Option<HeaderValue>,
+    /// Its `User-Agent` header.
+    pub user_agent: Option<HeaderValue>,
+    /// Which configuration judges it.
+    pub generation: u64,
+}
+
+/// Why a request was or was not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason<'a> {
+    /// `Allow`, `ExplicitDeny` or `ImplicitDeny`.
+    pub decision: &'static str,
+    /// The policy that decided.
+    pub policy: Option<&'a str>,
+    /// Its statement: the `Sid`, or the number from 0.
+    pub statement: Option<&'a str>,
+}
+
+/// The record of one request in the making. A clone is one more owner of the same record.
+#[derive(Clone)]
+pub struct Draft(Arc<Facts>);
+
+/// All that a record may say.
+pub(super) struct Facts {
+    pub(super) recorder: Arc<Recorder>,
+    /// Room for the record, held until it is queued.
+    _place: Place,
+    finished: AtomicBool,
+    pub(super) request_id: [u8; 36],
+    pub(super) at: Timestamp,
+    pub(super) peer: IpAddr,
+    pub(super) tls: Option<Arc<TlsDetails>>,
+    pub(super) host: Option<HeaderValue>,
+    pub(super) user_agent: Option<HeaderValue>,
+    pub(super) generation: u64,
+    pub(super) operation: OnceLock<(&'static str, bool)>,
+    pub(super) user_identity: OnceLock<Arc<str>>,
+    pub(super) request_parameters: OnceLock<String>,
+    pub(super) response_elements: OnceLock<String>,
+    pub(super) resources: [OnceLock<Box<str>>; RESOURCES],
+    /// Members of `additionalEventData`, each with a comma behind it.
+    pub(super) additional: [OnceLock<Vec<u8>>; RESOURCES],
+    /// Members of `additionalEventData.gateway`, as above.
+    pub(super) reasons: [OnceLock<Vec<u8>>; RESOURCES],
+    pub(super) limiter: OnceLock<&'static str>,
+    pub(super) detail: OnceLock<String>,
+    pub(super) outcome: OnceLock<Outcome>,
+}
+
+/// How a request ended.
+pub(super) enum Outcome {
+    Succeeded,
+    Failed { code: Cow<'static, str>, message: Option<String> },
+}
+
+impl Draft {
+    pub(super) fn new(recorder: Arc<Recorder>, place: Place, arrived: Arrived<'_>) -> Self {
+        let mut request_id = [b' '; 36];
+        for (place, byte) in request_id.iter_mut().zip(arrived.request_id.bytes()) {
+            *place = byte;
+        }
+        Self(Arc::new(Facts {
+            recorder,
+            _place: place,
+            finished: AtomicBool::new(false),
+            request_id,
+            at: arrived.at,
+            peer: arrived.peer.to_canonical(),
+            tls: arrived.tls,
+            host: arrived.host,
+            user_agent: arrived.user_agent,
+            generation: arrived.generation,
+            operation: OnceLock::new(),
+            user_identity: OnceLock::new(),
+            request_parameters: OnceLock::new(),
+            response_elements: OnceLock::new(),
+            resources: Default::default(),
+            additional: Default::default(),
+            reasons: Default::default(),
+            limiter: OnceLock::new(),
+            detail: OnceLock::new(),
+            outcome: OnceLock::new(),
+        }))
+    }
+
+    /// The operation that the request names, and whether it only reads, as CloudTrail counts it.
+    pub fn operation(&self, name: &'static str, read_only: bool) {
+        self.0.operation.get_or_init(|| (name, read_only));
+    }
+
+    /// Who asks: what [`user_identity`](super::user_identity) made, or
+    /// [`unknown_identity`](super::unknown_identity) where nobody was authenticated.
+    pub fn user_identity(&self, identity: Arc<str>) {
+        self.0.user_identity.get_or_init(|| identity);
+    }
+
+    /// The request's parameters: a JSON object without plaintext, blobs or tokens.
+    pub fn request_parameters(&self, json: String) {
+        self.0.request_parameters.get_or_init(|| json);
+    }
+
+    /// What the answer of an operation that changes something says: a JSON object without tokens.
+    pub fn response_elements(&self, json: String) {
+        self.0.response_elements.get_or_init(|| json);
+    }
+
+    /// A key or an alias that the request is about, by its ARN, in the order of CloudTrail's `resources`.
+    pub fn resource(&self, arn: &str) {
+        fill_next(&self.0.resources, || arn.into());
+    }
+
+    /// A member of `additionalEventData`, such as `keyMaterialId` or `grantId`.
+    pub fn additional(&self, name: &'static str, value: &str) {
+        fill_next(&self.0.additional, || {
+            let mut out = Vec::with_capacity(name.len() + value.len() + 8);
+            member(&mut out, name, value);
+            out
+        });
+    }
+
+    /// Why the request was or was not allowed; once more for each further permission that it needs.
+    pub fn reason(&self, reason: Reason<'_>) {
+        fill_next(&self.0.reasons, || {
+            let mut out = Vec::with_capacity(96);
+            out.push(b'{');
+            member(&mut out, "decision", reason.decision);
+            if let Some(policy) = reason.policy {
+                member(&mut out, "policy", policy);
+            }
+            if let Some(statement) = reason.statement {
+                member(&mut out, "statement", statement);
+            }
+            out.pop();
+            out.extend_from_slice(b"},");
+            out
+        });
+    }
+
+    /// The limiter that refused the request.
+    pub fn limiter(&self, name: &'static str) {
+        self.0.limiter.get_or_init(|| name);
+    }
+
+    /// What the operator should know and the client must not.
+    pub fn detail(&self, detail: impl Into<String>) {
+        self.0.detail.get_or_init(|| detail.into());
+    }
+
+    /// The request was carried out.
+    pub fn succeeded(&self) {
+        self.0.outcome.get_or_init(|| Outcome::Succeeded);
+    }
+
+    /// The request was refused or failed with this code and the message that the client is told.
+    pub fn failed(&self, code: impl Into<Cow<'static, str>>, message: Option<&str>) {
+        self.0.outcome.get_or_init(|| {
+            let message = message.map(|message| json::capped(message).to_owned());
+            Outcome::Failed { code: code.into(), message }
+        });
+    }
+
+    /// Queues the record as it is now; the answer may leave once the ticket resolves. `None` if it was done
+    /// before. What later owners still learn is not recorded.
+    #[must_use]
+    pub fn finish(&self) -> Option<Ticket> {
+        self.0.finish()
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Draft")
+    }
+}
+
+impl Facts {
+    fn finish(&self) -> Option<Ticket> {
+        let first = !self.finished.swap(true, Ordering::AcqRel);
+        first.then(|| self.recorder.record(self))
+    }
+}
+
+impl Drop for Facts {
+    fn drop(&mut self) {
+        // Nobody waits for this ticket: dropping it writes the record.
+        drop(self.finish());
+    }
+}
+
+/// Sets the first of `slots` that is free, if any is.
+fn fill_next<T>(slots: &[OnceLock<T>], value: impl FnOnce() -> T) {
+    if let Some(slot) = slots.iter().find(|slot| slot.get().is_none()) {
+        slot.get_or_init(value);
+    }
+}
+
+fn member(out: &mut Vec<u8>, name: &str, value: &str) {
+    json::string(out, name);
+    out.push(b':');
+    json::capped_string(out, value);
+    out.push(b',');
+}

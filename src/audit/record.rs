@@ -1,0 +1,216 @@
+//! The text of a record: CloudTrail's members in CloudTrail's order, rendered into a buffer that is used again.
+//!
+//! What CloudTrail has no member for stands under one name, `additionalEventData.gateway`, so that what reads
+//! CloudTrail reads this (reference: CloudTrail user guide, "Record contents"; KMS developer guide, "Logging
+//! AWS KMS API calls").
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use super::draft::{Facts, Outcome};
+use super::{identity, json};
+use crate::aws::{AccountId, Arn, Region};
+use crate::clock::Timestamp;
+
+/// The longest `requestParameters` or `responseElements`, in bytes; CloudTrail's own bound.
+const OBJECT_CAP: usize = 100 * 1024;
+/// A buffer that grew beyond this is given back.
+const KEPT_BYTES: usize = 64 * 1024;
+/// `eventName` of a request that names no operation.
+const NO_OPERATION: &str = "UnknownOperation";
+/// `errorCode` of a request whose client went away before there was an answer.
+pub(super) const HUNG_UP: &str = "ClientDisconnected";
+const HUNG_UP_MESSAGE: &str = "the client closed the connection before it was answered";
+
+/// The parts of a record that are the same for all records of a process.
+pub(super) struct Site {
+    /// From `awsRegion` up to the value of `sourceIPAddress`.
+    region: String,
+    /// From `eventType` up to `eventCategory`.
+    account: String,
+}
+
+impl Site {
+    pub(super) fn new(region: &Region, account: AccountId) -> Self {
+        Self {
+            region: format!(r#"","awsRegion":"{region}","sourceIPAddress":""#),
+            account: format!(
+                r#""eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"{account}","eventCategory":"Management""#
+            ),
+        }
+    }
+}
+
+/// A line in the making, and the text of the second that it was last made in.
+#[derive(Default)]
+pub(super) struct Scratch {
+    line: Vec<u8>,
+    second: i64,
+    second_text: String,
+}
+
+impl Scratch {
+    /// The record of `facts`, without a line break.
+    pub(super) fn render(&mut self, facts: &Facts, site: &Site, now: Timestamp, event_id: [u8; 16]) -> &[u8] {
+        self.line.clear();
+        self.line.shrink_to(KEPT_BYTES);
+        self.tell_time(facts.at);
+        let out = &mut self.line;
+        let (operation, read_only) = facts.operation.get().copied().unwrap_or((NO_OPERATION, true));
+        out.extend_from_slice(br#"{"eventVersion":"1.11","userIdentity":"#);
+        json::fragment(out, facts.user_identity.get().map_or(identity::UNKNOWN, |identity| identity));
+        out.extend_from_slice(br#","eventTime":""#);
+        out.extend_from_slice(self.second_text.as_bytes());
+        out.extend_from_slice(br#"","eventSource":"kms.amazonaws.com","eventName":""#);
+        out.extend_from_slice(operation.as_bytes());
+        out.extend_from_slice(site.region.as_bytes());
+        address(out, facts.peer);
+        out.push(b'"');
+        if let Some(user_agent) = &facts.user_agent {
+            out.extend_from_slice(br#","userAgent":"#);
+            json::lossy_string(out, user_agent.as_bytes());
+        }
+        outcome(out, facts.outcome.get());
+        let refused = !matches!(facts.outcome.get(), Some(Outcome::Succeeded));
+        out.extend_from_slice(br#","requestParameters":"#);
+        object(out, facts.request_parameters.get());
+        out.extend_from_slice(br#","responseElements":"#);
+        object(out, facts.response_elements.get().filter(|_| !refused));
+        additional(out, facts, now);
+        out.extend_from_slice(br#","requestID":""#);
+        out.extend_from_slice(&facts.request_id);
+        out.extend_from_slice(br#"","eventID":""#);
+        json::uuid(out, event_id);
+        out.extend_from_slice(if read_only { br#"","readOnly":true,"# } else { br#"","readOnly":false,"# });
+        resources(out, facts);
+        out.extend_from_slice(site.account.as_bytes());
+        tls(out, facts);
+        out.push(b'}');
+        out
+    }
+
+    /// Most records fall into the second of the one before.
+    fn tell_time(&mut self, at: Timestamp) {
+        if self.second != at.unix_seconds() || self.second_text.is_empty() {
+            self.second = at.unix_seconds();
+            self.second_text.clear();
+            let _ = write!(self.second_text, "{}", at.iso8601());
+        }
+    }
+}
+
+fn address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => {
+            for (index, octet) in v4.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                json::number(out, octet.into());
+            }
+        }
+        IpAddr::V6(v6) => {
+            let _ = std::io::Write::write_fmt(out, format_args!("{v6}"));
+        }
+    }
+}
+
+fn outcome(out: &mut Vec<u8>, outcome: Option<&Outcome>) {
+    let (code, message) = match outcome {
+        Some(Outcome::Succeeded) => return,
+        Some(Outcome::Failed { code, message }) => (&**code, message.as_deref()),
+        None => (HUNG_UP, Some(HUNG_UP_MESSAGE)),
+    };
+    out.extend_from_slice(br#","errorCode":"#);
+    // CloudTrail's one exception to naming the exception.
+    json::capped_string(out, if code == "AccessDeniedException" { "AccessDenied" } else { code });
+    if let Some(message) = message {
+        out.extend_from_slice(br#","errorMessage":"#);
+        json::capped_string(out, message);
+    }
+}
+
+fn object(out: &mut Vec<u8>, text: Option<&String>) {
+    match text {
+        None => out.extend_from_slice(b"null"),
+        Some(text) if text.is_empty() => out.extend_from_slice(b"null"),
+        Some(text) if text.len() <= OBJECT_CAP => json::fragment(out, text),
+        Some(text) => {
+            // A part of an object is no object; CloudTrail, too, then says only how long it was.
+            out.extend_from_slice(br#"{"omitted":true,"originalSize":"#);
+            json::number(out, u64::try_from(text.len()).unwrap_or(u64::MAX));
+            out.push(b'}');
+        }
+    }
+}
+
+fn additional(out: &mut Vec<u8>, facts: &Facts, now: Timestamp) {
+    out.extend_from_slice(br#","additionalEventData":{"#);
+    for members in facts.additional.iter().filter_map(|slot| slot.get()) {
+        out.extend_from_slice(members);
+    }
+    out.extend_from_slice(br#""gateway":{"#);
+    let mut reasons = facts.reasons.iter().filter_map(|slot| slot.get()).peekable();
+    if reasons.peek().is_some() {
+        out.extend_from_slice(br#""reasons":["#);
+        reasons.for_each(|reason| out.extend_from_slice(reason));
+        out.pop();
+        out.extend_from_slice(b"],");
+    }
+    if let Some(limiter) = facts.limiter.get() {
+        out.extend_from_slice(br#""limiter":"#);
+        json::string(out, limiter);
+        out.push(b',');
+    }
+    if let Some(detail) = facts.detail.get() {
+        out.extend_from_slice(br#""detail":"#);
+        json::capped_string(out, detail);
+        out.push(b',');
+    }
+    out.extend_from_slice(br#""generation":"#);
+    json::number(out, facts.generation);
+    out.extend_from_slice(br#","latencyMicros":"#);
+    json::number(out, u64::try_from(now.since(facts.at).as_micros()).unwrap_or(u64::MAX));
+    out.extend_from_slice(b"}}");
+}
+
+fn resources(out: &mut Vec<u8>, facts: &Facts) {
+    out.extend_from_slice(br#""resources":["#);
+    for (index, arn) in facts.resources.iter().filter_map(|slot| slot.get()).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let parts = Arn::parse(arn).ok();
+        out.extend_from_slice(br#"{"accountId":"#);
+        json::string(out, parts.map_or("", |parts| parts.account));
+        let alias = parts.is_some_and(|parts| parts.resource.starts_with("alias/"));
+        out.extend_from_slice(if alias {
+            br#","type":"AWS::KMS::Alias","ARN":"#
+        } else {
+            br#","type":"AWS::KMS::Key","ARN":"#
+        });
+        json::string(out, arn);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],");
+}
+
+fn tls(out: &mut Vec<u8>, facts: &Facts) {
+    let Some(tls) = &facts.tls else { return };
+    out.extend_from_slice(br#","tlsDetails":{"tlsVersion":"#);
+    json::string(out, tls.version);
+    out.extend_from_slice(br#","cipherSuite":"#);
+    json::string(out, tls.cipher_suite);
+    if let Some(host) = &facts.host {
+        out.extend_from_slice(br#","clientProvidedHostHeader":"#);
+        json::lossy_string(out, host.as_bytes());
+    }
+    if let Some(key_exchange) = tls.key_exchange {
+        out.extend_from_slice(br#","keyExchange":"#);
+        json::string(out, key_exchange);
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests;
