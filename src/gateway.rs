@@ -1,0 +1,86 @@
+//! The way of a request, as one expression: read it from top to bottom in the order a request meets it.
+//!
+//! Each layer makes the stage that the next one takes, so a stack with a layer missing or moved does not
+//! compile (`tests/stack/` shows it for every one).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use tower::{Service, ServiceBuilder};
+
+use crate::audit::Recorder;
+use crate::backend::LocalBackend;
+use crate::clock::Clock;
+use crate::layers::{
+    AnswerBody, AuditLayer, AuthenticateLayer, Authorize, BackendService, CatchPanicLayer, DeadlineLayer,
+    InFlightLayer, Parse, RateLimitLayer, Receive, RenderLayer, RequestIdLayer, Resolve, StepLayer,
+};
+use crate::limits::{Limits, PeerPenalty};
+use crate::random::Exhausted;
+use crate::stage::Arrival;
+use crate::state::Snapshot;
+
+/// What the layers need; shared by all workers.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The configuration in force.
+    pub state: Arc<ArcSwap<Snapshot>>,
+    /// The time.
+    pub clock: Clock,
+    /// Opens and keeps audit records.
+    pub recorder: Arc<Recorder>,
+    /// The quotas.
+    pub limits: Arc<ArcSwap<Limits>>,
+    /// What slows peers whose signatures fail.
+    pub penalty: Arc<PeerPenalty>,
+    /// What answers.
+    pub backend: Arc<LocalBackend>,
+    /// The longest a whole call may take.
+    pub request_timeout: Duration,
+    /// The longest a body may take to arrive.
+    pub body_read_timeout: Duration,
+}
+
+/// Builds the stack.
+pub fn gateway<B>(
+    parts: &Parts,
+) -> impl Service<Arrival<B>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send + use<B>>
++ Clone
++ Send
++ use<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: std::fmt::Display,
+{
+    let Parts { state, clock, recorder, limits, penalty, backend, request_timeout, body_read_timeout } = parts.clone();
+    ServiceBuilder::new()
+        // Outermost, so that whatever is answered or logged can be found by it.
+        .layer(RequestIdLayer)
+        // Every layer below may refuse, and what it says is readable by an SDK.
+        .layer(RenderLayer)
+        // Before anything is spent: what is shed here is counted, not recorded.
+        .layer(InFlightLayer)
+        // From here on a request is recorded once, and judged by one snapshot.
+        .layer(AuditLayer { state, clock, recorder })
+        // Inside the audit: a panic is recorded too.
+        .layer(CatchPanicLayer)
+        // Inside the audit: a call that takes too long is recorded too.
+        .layer(DeadlineLayer(request_timeout))
+        // The head alone: is it a request to KMS, and to which operation?
+        .layer(StepLayer(Receive))
+        // Who calls: before anything of the body is believed.
+        .layer(AuthenticateLayer { penalty, read_timeout: body_read_timeout })
+        // The body's facts, once, for all that follows.
+        .layer(StepLayer(Parse))
+        // The key judged is the key used: found once, held to the end.
+        .layer(StepLayer(Resolve(Arc::clone(&backend))))
+        // Nothing is allowed but by a policy.
+        .layer(StepLayer(Authorize))
+        // After authorization: what a policy refuses uses up nobody's quota.
+        .layer(RateLimitLayer(limits))
+        .service(BackendService(backend))
+}

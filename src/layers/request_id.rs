@@ -1,0 +1,59 @@
+//! Gives each request its id. Outermost, so that whatever follows can be found by it.
+
+use std::task::{Context, Poll};
+
+use std::sync::Arc;
+
+use futures_util::future::{Either, Ready, err};
+use tower::{Layer, Service};
+
+use crate::random::Exhausted;
+use crate::stage::{Arrival, Peer, RequestId};
+
+/// A request with an id.
+#[derive(Debug)]
+pub struct Identified<B> {
+    pub(super) id: RequestId,
+    pub(super) peer: Arc<Peer>,
+    pub(super) request: http::Request<B>,
+    _made_here: (),
+}
+
+/// Makes [`Identified`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestIdLayer;
+
+impl<S> Layer<S> for RequestIdLayer {
+    type Service = RequestIds<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RequestIds { inner }
+    }
+}
+
+/// The service of [`RequestIdLayer`].
+#[derive(Debug, Clone)]
+pub struct RequestIds<S> {
+    inner: S,
+}
+
+impl<B, S> Service<Arrival<B>> for RequestIds<S>
+where
+    S: Service<Identified<B>, Error = Exhausted>,
+{
+    type Response = S::Response;
+    /// Without random bytes there is no id and nothing to sign or seal with: the connection ends.
+    type Error = Exhausted;
+    type Future = Either<Ready<Result<S::Response, Exhausted>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Exhausted>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, Arrival { peer, request }: Arrival<B>) -> Self::Future {
+        match RequestId::random() {
+            Ok(id) => Either::Right(self.inner.call(Identified { id, peer, request, _made_here: () })),
+            Err(exhausted) => Either::Left(err(exhausted)),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Caps what the gateway holds at once: requests, and bytes of their bodies, in all and for each IP address.
+//!
+//! A connection takes its address's account once, when it is accepted; a request then only counts in it, with
+//! no lock and no look-up.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// How much may be in flight at once.
+#[derive(Debug, Clone, Copy)]
+pub struct InFlightCaps {
+    /// Requests of all peers together.
+    pub requests: usize,
+    /// Requests of one IP address.
+    pub requests_per_peer: usize,
+    /// Bytes of bodies of all peers together.
+    pub body_bytes: usize,
+    /// Bytes of bodies of one IP address.
+    pub body_bytes_per_peer: usize,
+}
+
+/// More is in flight than may be; names what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too much is in flight: {0}")]
+pub struct Overloaded(pub &'static str);
+
+/// What is in flight now, shared by all workers.
+#[derive(Debug)]
+pub struct InFlight {
+    caps: InFlightCaps,
+    total: Usage,
+    peers: Mutex<HashMap<IpAddr, Weak<PeerAccount>>>,
+    shed: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Usage {
+    requests: AtomicUsize,
+    body_bytes: AtomicUsize,
+}
+
+/// What one IP address has in flight; shared by its connections and gone with the last of them.
+#[derive(Debug)]
+pub struct PeerAccount {
+    all: Arc<InFlight>,
+    usage: Usage,
+    address: IpAddr,
+}
+
+impl InFlight {
+    /// Nothing is in flight yet.
+    #[must_use]
+    pub fn new(caps: InFlightCaps) -> Self {
+        Self { caps, total: Usage::default(), peers: Mutex::default(), shed: AtomicU64::new(0) }
+    }
+
+    /// Requests in flight now.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.total.requests.load(Ordering::Relaxed)
+    }
+
+    /// Requests refused because too much was in flight, since the start.
+    #[must_use]
+    pub fn shed(&self) -> u64 {
+        self.shed.load(Ordering::Relaxed)
+    }
+
+    /// The account of a connection from `address`.
+    #[must_use]
+    pub fn account(self: &Arc<Self>, address: IpAddr) -> Arc<PeerAccount> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = peers.get(&address).and_then(Weak::upgrade) {
+            return account;
+        }
+        let account = Arc::new(PeerAccount { all: Arc::clone(self), usage: Usage::default(), address });
+        peers.insert(address, Arc::downgrade(&account));
+        account
+    }
+}
+
+impl PeerAccount {
+    /// Takes a place for one request, until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] when the peer or all peers together have as many requests in flight as they may.
+    pub fn admit(self: &Arc<Self>) -> Result<RequestPlace, Overloaded> {
+        // Counted first and judged afterwards: the place gives back what it took when it is dropped.
+        let place = RequestPlace { account: Arc::clone(self) };
+        let in_all = self.all.total.requests.fetch_add(1, Ordering::Relaxed) < self.all.caps.requests;
+        let of_peer = self.usage.requests.fetch_add(1, Ordering::Relaxed) < self.all.caps.requests_per_peer;
+        if in_all && of_peer {
+            return Ok(place);
+        }
+        self.all.shed.fetch_add(1, Ordering::Relaxed);
+        Err(Overloaded("requests"))
+    }
+
+    /// Takes `bytes` for a body, until the reservation is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] when that many are not left.
+    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<BodyReservation, Overloaded> {
+        let reservation = BodyReservation { account: Arc::clone(self), bytes };
+        let fits = |usage: &Usage, cap| usage.body_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= cap;
+        let in_all = fits(&self.all.total, self.all.caps.body_bytes);
+        let of_peer = fits(&self.usage, self.all.caps.body_bytes_per_peer);
+        if in_all && of_peer {
+            return Ok(reservation);
+        }
+        self.all.shed.fetch_add(1, Ordering::Relaxed);
+        Err(Overloaded("body bytes"))
+    }
+}
+
+impl Drop for PeerAccount {
+    fn drop(&mut self) {
+        let mut peers = self.all.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        // A new account of the same address may stand there already; it stays.
+        if peers.get(&self.address).is_some_and(|account| account.strong_count() == 0) {
+            peers.remove(&self.address);
+        }
+    }
+}
+
+/// One request's place; gives it back when dropped.
+#[derive(Debug)]
+pub struct RequestPlace {
+    account: Arc<PeerAccount>,
+}
+
+impl Drop for RequestPlace {
+    fn drop(&mut self) {
+        self.account.all.total.requests.fetch_sub(1, Ordering::Relaxed);
+        self.account.usage.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of a body; gives them back when dropped.
+#[derive(Debug)]
+pub struct BodyReservation {
+    account: Arc<PeerAccount>,
+    bytes: usize,
+}
+
+impl Drop for BodyReservation {
+    fn drop(&mut self) {
+        self.account.all.total.body_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.account.usage.body_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPS: InFlightCaps =
+        InFlightCaps { requests: 3, requests_per_peer: 2, body_bytes: 100, body_bytes_per_peer: 60 };
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([127, 0, 0, last])
+    }
+
+    #[test]
+    fn a_peer_over_its_cap_is_refused_while_others_are_not() {
+        let all = Arc::new(InFlight::new(CAPS));
+        let (one, two, three) = (all.account(ip(1)), all.account(ip(2)), all.account(ip(3)));
+        let places = (one.admit().unwrap(), all.account(ip(1)).admit().unwrap());
+        assert!(one.admit().is_err());
+        let other = two.admit().unwrap();
+        assert!(three.admit().is_err(), "three are in flight in all");
+        drop(places);
+        assert!(one.admit().is_ok());
+        drop(other);
+        assert_eq!((all.requests(), all.shed()), (0, 2));
+    }
+
+    #[test]
+    fn a_peer_leaves_nothing_behind() {
+        let all = Arc::new(InFlight::new(CAPS));
+        for last in 0..=255 {
+            drop(all.account(ip(last)).admit().unwrap());
+        }
+        assert!(all.peers.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn body_bytes_come_back_when_the_reservation_ends() {
+        let all = Arc::new(InFlight::new(CAPS));
+        let (one, two) = (all.account(ip(1)), all.account(ip(2)));
+        let first = one.reserve(60).unwrap();
+        assert!(one.reserve(1).is_err(), "over the peer's cap");
+        assert!(two.reserve(41).is_err(), "over the cap of all");
+        assert!(two.reserve(40).is_ok());
+        drop(first);
+        assert!(one.reserve(60).is_ok());
+    }
+}

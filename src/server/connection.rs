@@ -1,0 +1,148 @@
+//! One connection: TLS if the listener has it, then HTTP/1.1 until it ends.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tower::Service;
+
+use super::head_timer::{HeadTimer, ReadPhase};
+use super::worker::Worker;
+use super::{Phase, tls};
+use crate::layers::AnswerBody;
+use crate::random::Exhausted;
+use crate::stage::{Arrival, Peer};
+
+/// A stack that can serve connections.
+pub trait Gateway:
+    Service<Arrival<Incoming>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Gateway for S where
+    S: Service<Arrival<Incoming>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// How long a connection may take over what.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// The TLS handshake.
+    pub tls_handshake: Duration,
+    /// A request's head, from its first byte.
+    pub head_read: Duration,
+    /// Between an answer and the next request's first byte.
+    pub idle: Duration,
+    /// Bytes of a request's head.
+    pub head_bytes: usize,
+}
+
+pub(super) async fn serve<S: Gateway>(stream: TcpStream, peer: SocketAddr, worker: Worker<S>) {
+    let Some(acceptor) = worker.tls.clone() else {
+        let peer = worker.peer(peer, None);
+        return http(stream, peer, worker).await;
+    };
+    match tokio::time::timeout(worker.limits.tls_handshake, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let details = tls::details(stream.get_ref().1);
+            let peer = worker.peer(peer, Some(details));
+            http(stream, peer, worker).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+    }
+}
+
+async fn http<S, Io>(io: Io, peer: Peer, worker: Worker<S>)
+where
+    S: Gateway,
+    Io: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let address = peer.address;
+    let reading = Arc::new(ReadPhase::default());
+    let io = HeadTimer::new(io, Arc::clone(&reading), worker.limits.head_read);
+    let mut phase = worker.phase.clone();
+    let service =
+        PerConnection { gateway: RefCell::new(worker.gateway), peer: Arc::new(peer), reading, phase: worker.phase };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // hyper's one timer runs while a connection is idle too, so it is the idle limit; a head once begun is
+        // bounded by `HeadTimer`.
+        .header_read_timeout(worker.limits.idle)
+        .max_buf_size(worker.limits.head_bytes)
+        // An answer of 250 bytes is cheaper copied behind its head than sent as a second vector.
+        .writev(false)
+        .half_close(false)
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer = %address, %error, "connection ended");
+    }
+}
+
+/// The stack as one connection uses it: without a clone a request.
+struct PerConnection<S> {
+    gateway: RefCell<S>,
+    peer: Arc<Peer>,
+    reading: Arc<ReadPhase>,
+    phase: watch::Receiver<Phase>,
+}
+
+impl<S: Gateway> hyper::service::Service<Request<Incoming>> for PerConnection<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Answering<S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.reading.head_is_read();
+        let inner = self.gateway.borrow_mut().call(Arrival { peer: Arc::clone(&self.peer), request });
+        Answering { inner, reading: Arc::clone(&self.reading), phase: self.phase.clone() }
+    }
+}
+
+pin_project! {
+    /// The answer to be; a draining server's asks the client to take its next request elsewhere.
+    struct Answering<F> {
+        #[pin]
+        inner: F,
+        reading: Arc<ReadPhase>,
+        phase: watch::Receiver<Phase>,
+    }
+}
+
+impl<F: Future<Output = Result<Response<AnswerBody>, Exhausted>>> Future for Answering<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut answer = ready!(this.inner.poll(cx));
+        this.reading.answer_is_made();
+        if let (Ok(response), true) = (&mut answer, *this.phase.borrow() != Phase::Serving) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(answer)
+    }
+}

@@ -1,0 +1,127 @@
+//! Worker threads, and which of them gets the next connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::Phase;
+use super::connection::{ConnectionLimits, Gateway, serve};
+use crate::audit::TlsDetails;
+use crate::limits::InFlight;
+use crate::stage::Peer;
+
+/// What every worker needs.
+#[derive(Clone)]
+pub struct Worker<S> {
+    /// The stack; each connection gets a clone.
+    pub gateway: S,
+    /// How long a connection may take over what.
+    pub limits: ConnectionLimits,
+    /// What all connections have in flight.
+    pub in_flight: Arc<InFlight>,
+    /// Makes TLS of a connection, where the listener has it.
+    pub tls: Option<TlsAcceptor>,
+    /// The server's life.
+    pub phase: watch::Receiver<Phase>,
+}
+
+impl<S> Worker<S> {
+    pub(super) fn peer(&self, address: SocketAddr, tls: Option<TlsDetails>) -> Peer {
+        Peer { address, tls: tls.map(Arc::new), account: self.in_flight.account(address.ip()) }
+    }
+}
+
+/// The running workers.
+#[derive(Debug)]
+pub struct Workers {
+    threads: Vec<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    connections: Arc<AtomicUsize>,
+    incoming: mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>,
+}
+
+impl Workers {
+    /// Starts `count` threads. They end when the phase is [`Phase::Closing`] and their connections have ended,
+    /// or when this is dropped and they have.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system gives no thread or no runtime.
+    pub fn start<S: Gateway>(count: usize, worker: &Worker<S>) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
+        let mut threads = Vec::with_capacity(count);
+        let mut handles = Vec::with_capacity(count);
+        for index in 0..count {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let connections = Arc::new(AtomicUsize::new(0));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (worker, counter) = (worker.clone(), Arc::clone(&connections));
+            let body = move || runtime.block_on(run(worker, counter, receiver));
+            handles.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(body)?);
+            threads.push(Thread { connections, incoming: sender });
+        }
+        Ok((Self { threads }, handles))
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.threads.iter().map(|thread| thread.connections.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Gives a connection to the worker that has the fewest.
+    pub(super) fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
+        let fewest = self.threads.iter().min_by_key(|thread| thread.connections.load(Ordering::Relaxed));
+        // A stream is bound to the runtime that accepted it; the worker binds it to its own.
+        let (Some(thread), Ok(stream)) = (fewest, stream.into_std()) else { return };
+        thread.connections.fetch_add(1, Ordering::Relaxed);
+        if thread.incoming.send((stream, peer)).is_err() {
+            thread.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// One open connection in its worker's count.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn run<S: Gateway>(
+    worker: Worker<S>,
+    counter: Arc<AtomicUsize>,
+    mut incoming: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            next = incoming.recv() => match next {
+                Some((stream, peer)) => {
+                    let counted = Counted(Arc::clone(&counter));
+                    let worker = worker.clone();
+                    connections.spawn(async move {
+                        let _counted = counted;
+                        if let Ok(stream) = TcpStream::from_std(stream) {
+                            serve(stream, peer, worker).await;
+                        }
+                    });
+                }
+                None => break,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}
