@@ -11,5 +11,6 @@ pub mod config;
 pub mod credentials;
 pub mod faults;
 pub mod kms;
+pub mod limits;
 pub mod random;
 pub mod secret;

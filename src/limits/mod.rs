@@ -1,0 +1,15 @@
+//! What bounds how much is asked of the gateway: quotas of requests, what is in flight, and the patience with
+//! peers whose signatures fail.
+//!
+//! All of this is state that outlives a reload of the configuration; [`Limits::reconfigured`] keeps what has
+//! not changed.
+
+mod bucket;
+mod in_flight;
+mod penalty;
+mod quotas;
+
+pub use bucket::Subject;
+pub use in_flight::{BodyReservation, InFlight, InFlightCaps, Overloaded, PeerAccount, RequestPlace};
+pub use penalty::PeerPenalty;
+pub use quotas::{Charge, Limits, Quota, Quotas, Throttled};
