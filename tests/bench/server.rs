@@ -65,14 +65,16 @@ impl Server {
     /// One round: closed loop, then open loop.
     pub(crate) async fn round(&mut self, requests: &Arc<[Request]>) -> Outcome<[Load; 2]> {
         let mut fleet = self.fleet().await?;
-        let before = measure::processor_nanos(self.process.pid())?;
+        let before = self.processors()?;
         let closed = fleet.drive(requests, Pace::Closed, ROUND).await?;
-        let nanos = approximate(measure::processor_nanos(self.process.pid())?.saturating_sub(before));
+        let after = self.processors()?;
+        let [nanos, client] = [after[0] - before[0], after[1] - before[1]];
         let open = fleet.drive(requests, Pace::Open(OPEN_RATE), ROUND).await?;
         let (seconds, answers) = (closed.took.as_secs_f64(), approximate(closed.tally.answers.max(1)));
         self.figures.rounds.push(Round {
             rate: answers / seconds,
             processor: nanos / 1e3 / answers,
+            client: client / 1e3 / answers,
             busy: nanos / 1e9 / seconds,
             closed: [closed.percentile(50), closed.percentile(99)],
             open: [open.percentile(50), open.percentile(99)],
@@ -89,6 +91,12 @@ impl Server {
         self.figures.calls = counter.end()?;
         self.figures.calls.requests = load.tally.answers;
         Ok(load)
+    }
+
+    /// Nanoseconds that the server and this client have had.
+    fn processors(&self) -> Outcome<[f64; 2]> {
+        let of = |pid| measure::processor_nanos(pid).map(approximate);
+        Ok([of(self.process.pid())?, of(std::process::id())?])
     }
 
     async fn fleet(&self) -> Outcome<Fleet> {
