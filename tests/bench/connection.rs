@@ -51,15 +51,13 @@ impl Connection {
                 break head;
             }
         };
-        let end = head.length.saturating_add(head.content_length);
-        while filled < end {
+        while filled < head.end() {
             filled += self.read(filled).await?;
         }
-        if filled > end {
+        if filled > head.end() {
             return Err("the server sent more than one answer".into());
         }
-        let (head_bytes, body) = self.buffer.get(..end).and_then(|all| all.split_at_checked(head.length)).unzip();
-        Ok(Answer { head: head_bytes.unwrap_or_default(), status: head.status, body: body.unwrap_or_default() })
+        head.split(self.buffer.get(..filled).unwrap_or_default()).ok_or_else(|| "half an answer".into())
     }
 
     async fn read(&mut self, from: usize) -> Outcome<usize> {
@@ -74,7 +72,12 @@ impl Connection {
     }
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
+    /// The answer that `bytes` begin with, if it is there to its end.
+    pub(crate) fn whole(bytes: &'a [u8]) -> Outcome<Option<Self>> {
+        Ok(Head::read(bytes)?.and_then(|head| head.split(bytes)))
+    }
+
     /// The headers beside `content-length` and `date`, which hyper writes itself.
     pub(crate) fn own_headers(&self) -> Outcome<Vec<(String, String)>> {
         let lines = std::str::from_utf8(self.head)?.lines().filter_map(|line| line.split_once(':'));
@@ -91,6 +94,15 @@ struct Head {
 }
 
 impl Head {
+    fn end(&self) -> usize {
+        self.length.saturating_add(self.content_length)
+    }
+
+    fn split<'a>(&self, bytes: &'a [u8]) -> Option<Answer<'a>> {
+        let (head, body) = bytes.get(..self.end())?.split_at_checked(self.length)?;
+        Some(Answer { head, status: self.status, body })
+    }
+
     /// `None` while the head is not whole.
     fn read(bytes: &[u8]) -> Outcome<Option<Self>> {
         let (mut length, mut content_length) = (0, None);

@@ -1,26 +1,33 @@
-//! The gateway under test: the real program with a key, a principal, a policy and an access key of its own,
-//! everything in a scratch directory.
+//! The gateway under test: the real program, as an operator would run it, with everything it needs in a scratch
+//! directory: configuration, a principal with a policy and an access key, and a KMS key.
+//!
+//! Every quota is on and none is reached: the price of asking is in the figures, refusals are not.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use kmsgate::random;
 
 use crate::Outcome;
 use crate::children::{Guard, Launcher, free_address};
+use crate::connection::Answer;
 use crate::measure::now;
 use crate::requests::Caller;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
-/// How long a first answer, or quickstart's line, may take.
+/// How long one answer may take outside of a load.
 const PATIENCE: Duration = Duration::from_secs(5);
+const REGION: &str = "eu-central-1";
+/// An id of AWS's documentation; the secret is made for each run.
+const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 
 /// How to start the gateway, and how to call it.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    arguments: Vec<String>,
+    arguments: [String; 3],
     log: PathBuf,
     /// Where it listens.
     pub(crate) address: SocketAddr,
@@ -30,37 +37,29 @@ pub(crate) struct Gateway {
     pub(crate) key_id: String,
 }
 
-/// What `kmsgate quickstart --json` prints when it is ready.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Ready {
-    region: String,
-    access_key_id: String,
-    secret_access_key: String,
-    key_id: String,
-}
-
 impl Gateway {
-    /// Lets `quickstart` make a key and a principal that may use it below `scratch`.
+    /// Writes all files to `scratch`, and lets a first start make the key.
     pub(crate) fn prepare(scratch: &Path) -> Outcome<Self> {
-        let address = free_address()?;
-        let (data, log) = (scratch.join("data"), scratch.join("gateway.log"));
-        let arguments =
-            ["quickstart", "--json", "--listen", &address.to_string(), "--admin", "127.0.0.1:0", "--data-dir"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([data.display().to_string()])
-                .collect::<Vec<_>>();
-        let mut first = Launcher::plain().start(Path::new(PROGRAM), &arguments, &log)?;
-        first.accepted(address)?;
-        let ready = ready(&log)?;
+        let (address, admin) = (free_address()?, free_address()?);
+        let secret = hex::encode(random::bytes::<20>().map_err(|error| error.to_string())?);
+        let configuration = write_files(scratch, address, admin, &secret)?;
         let caller = Caller {
             host: address.to_string(),
-            region: ready.region,
-            access_key_id: ready.access_key_id,
-            secret: ready.secret_access_key,
+            region: REGION.to_owned(),
+            access_key_id: ACCESS_KEY_ID.to_owned(),
+            secret,
         };
-        Ok(Self { arguments, log, address, caller, key_id: ready.key_id })
+        let mut gateway = Self {
+            arguments: ["serve", "--config", &configuration.display().to_string()].map(str::to_owned),
+            log: scratch.join("gateway.log"),
+            address,
+            caller,
+            key_id: String::new(),
+        };
+        let created: serde_json::Value = serde_json::from_slice(&gateway.first_answer("CreateKey", "{}")?.body)?;
+        let key_id = created.pointer("/KeyMetadata/KeyId").and_then(serde_json::Value::as_str);
+        key_id.ok_or("CreateKey answered without a KeyId")?.clone_into(&mut gateway.key_id);
+        Ok(gateway)
     }
 
     /// Starts it; it may not accept connections yet.
@@ -68,37 +67,86 @@ impl Gateway {
         launcher.start(Path::new(PROGRAM), &self.arguments, &self.log)
     }
 
-    /// Starts it, asks once, ends it: milliseconds from spawn to the answer of a signed request. The request is
-    /// signed beforehand, and nothing stands between spawn and program.
+    /// Starts it, asks once, ends it: milliseconds from spawn to the answer.
     pub(crate) fn time_to_answer(&self) -> Outcome<f64> {
         let body = format!(r#"{{"KeyId": "{}", "KeySpec": "AES_256"}}"#, self.key_id);
-        let request = self.caller.sign("GenerateDataKeyWithoutPlaintext", &body)?;
-        let begin = now();
+        let answer = self.first_answer("GenerateDataKeyWithoutPlaintext", &body)?;
+        Ok(answer.at.duration_since(answer.spawned).as_secs_f64() * 1000.0)
+    }
+
+    /// Starts the program, asks it once, ends it. The request is signed beforehand, and nothing stands between spawn
+    /// and program.
+    fn first_answer(&self, operation: &str, body: &str) -> Outcome<FirstAnswer> {
+        let request = self.caller.sign(operation, body)?;
+        let spawned = now();
         let mut server = self.start(&Launcher::plain())?;
         let mut stream = server.accepted(self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(&request.bytes)?;
-        let mut answer = [0; 4096];
-        let count = stream.read(&mut answer)?;
-        let took = begin.elapsed();
-        if !answer.starts_with(b"HTTP/1.1 200 ") {
-            return Err(format!("first answer: `{}`", answer.get(..count).unwrap_or_default().escape_ascii()).into());
+        let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+        loop {
+            let count = stream.read(&mut chunk)?;
+            bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            match Answer::whole(&bytes)? {
+                Some(answer) if answer.status == 200 => {
+                    return Ok(FirstAnswer { spawned, at: now(), body: answer.body.to_vec() });
+                }
+                None if count > 0 => {}
+                _ => return Err(format!("{operation} was answered by `{}`", bytes.escape_ascii()).into()),
+            }
         }
-        Ok(took.as_secs_f64() * 1000.0)
     }
 }
 
-/// The line with the key and the access key, which appears once the gateway is ready.
-fn ready(log: &Path) -> Outcome<Ready> {
-    let limit = now() + PATIENCE;
-    loop {
-        let printed = std::fs::read_to_string(log)?;
-        if let Some(line) = printed.lines().find(|line| line.starts_with("{\"endpoint\"") && line.ends_with('}')) {
-            return Ok(serde_json::from_str(line)?);
-        }
-        if now() > limit {
-            return Err("quickstart printed no line of JSON".into());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+/// What a program that has just been started answers.
+struct FirstAnswer {
+    spawned: Instant,
+    at: Instant,
+    body: Vec<u8>,
 }
+
+/// Writes the files an operator would write; returns the configuration's path.
+fn write_files(scratch: &Path, address: SocketAddr, admin: SocketAddr, secret: &str) -> Outcome<PathBuf> {
+    fs::create_dir(scratch.join("policies"))?;
+    fs::write(scratch.join("policies/data-keys.json"), POLICY)?;
+    let quota = "{ per_second = 1000000, burst = 1000000 }";
+    let configuration = format!(
+        "region = '{REGION}'\naccount = '111122223333'\n\
+         listen.address = '{address}'\nadmin.address = '{admin}'\n\
+         backend = {{ kind = 'local', data_dir = 'data' }}\n\
+         auth.credentials_file = 'credentials.toml'\npolicies.directory = 'policies'\naudit.file = 'audit.log'\n\
+         server.workers = 1\n\
+         [limits]\nprincipal = {quota}\nkey = {quota}\ngateway = {quota}\nclasses.symmetric = {quota}\n"
+    );
+    let file = scratch.join("kmsgate.toml");
+    fs::write(&file, configuration)?;
+    private_file(&scratch.join("credentials.toml"))?.write_all(
+        format!(
+            "[[principals]]\narn = 'arn:aws:iam::111122223333:user/orders'\npolicies = ['data-keys']\n\
+             [[principals.access_keys]]\nid = '{ACCESS_KEY_ID}'\nsecret = '{secret}'\n"
+        )
+        .as_bytes(),
+    )?;
+    Ok(file)
+}
+
+fn private_file(path: &Path) -> Outcome<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    Ok(fs::File::options().write(true).create_new(true).mode(0o600).open(path)?)
+}
+
+/// What a service that encrypts records may do, and the right to make its key.
+const POLICY: &str = r#"{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "DataKeys",
+      "Effect": "Allow",
+      "Action": ["kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey"],
+      "Resource": "arn:aws:kms:eu-central-1:111122223333:key/*"
+    },
+    { "Sid": "MakeKey", "Effect": "Allow", "Action": "kms:CreateKey", "Resource": "*" },
+    { "Sid": "KeepKeys", "Effect": "Deny", "Action": ["kms:ScheduleKeyDeletion", "kms:DisableKey"], "Resource": "*" }
+  ]
+}
+"#;
