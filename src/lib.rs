@@ -14,3 +14,4 @@ pub mod kms;
 pub mod limits;
 pub mod random;
 pub mod secret;
+pub mod sigv4;

@@ -1,0 +1,83 @@
+//! The `Authorization` header: `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`.
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{AUTHORIZATION, HeaderMap};
+
+use super::Error;
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// The header's parts, as sent.
+#[derive(Debug)]
+pub(super) struct Authorization<'h> {
+    pub(super) credential: &'h str,
+    pub(super) signed_headers: &'h str,
+    pub(super) signature: &'h str,
+}
+
+impl<'h> Authorization<'h> {
+    /// Reads the one `Authorization` header. `dated` tells whether any header dates the request, which AWS
+    /// complains of together with missing parameters.
+    ///
+    /// AWS lets the last of repeated parameters win and reads the first of two headers; both are refused here,
+    /// because a service behind the gateway might choose otherwise.
+    pub(super) fn read(headers: &'h HeaderMap, dated: bool) -> Result<Self, Error> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let value = values.next().ok_or(Error::MissingAuthenticationToken)?;
+        if values.next().is_some() {
+            return Err(Error::NotKeyValue(sha256(value.as_bytes())));
+        }
+        let not_key_value = || Error::NotKeyValue(sha256(value.as_bytes()));
+        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| not_key_value())?;
+        let text = text.trim_matches([' ', '\t']);
+        let (algorithm, parameters) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        if algorithm != ALGORITHM {
+            return Err(if algorithm.starts_with("AWS4-") {
+                Error::UnsupportedAlgorithm(algorithm.chars().take(64).collect())
+            } else {
+                Error::MissingAuthenticationToken
+            });
+        }
+
+        let (mut credential, mut signed_headers, mut signature) = (None, None, None);
+        for pair in parameters.split([' ', '\t', ',']).filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').ok_or_else(not_key_value)?;
+            let slot = match name {
+                "Credential" => &mut credential,
+                "SignedHeaders" => &mut signed_headers,
+                "Signature" => &mut signature,
+                _ => return Err(not_key_value()),
+            };
+            if slot.replace(value).is_some() {
+                return Err(not_key_value());
+            }
+        }
+        let some = |part: Option<&'h str>| part.filter(|value| !value.is_empty());
+        match (some(credential), some(signature), some(signed_headers), dated) {
+            (Some(credential), Some(signature), Some(signed_headers), true) => {
+                Ok(Self { credential, signed_headers, signature })
+            }
+            (credential, signature, signed_headers, dated) => {
+                let present = [credential.is_some(), signature.is_some(), signed_headers.is_some(), dated];
+                Err(Error::Incomplete { sentences: sentences(present), header_sha256: sha256(value.as_bytes()) })
+            }
+        }
+    }
+}
+
+/// AWS's sentences for what is not there, in AWS's order.
+fn sentences(present: [bool; 4]) -> String {
+    let parts = [
+        "Authorization header requires 'Credential' parameter. ",
+        "Authorization header requires 'Signature' parameter. ",
+        "Authorization header requires 'SignedHeaders' parameter. ",
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+    ];
+    parts.into_iter().zip(present).filter(|(_, present)| !present).map(|(sentence, _)| sentence).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(digest::digest(&digest::SHA256, bytes))
+}
