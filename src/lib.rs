@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod faults;
 pub mod kms;
 pub mod limits;
+pub mod policy;
 pub mod random;
 pub mod secret;
 pub mod sigv4;

@@ -1,0 +1,207 @@
+//! What is wrong with a policy document: the place, what is wrong there, and what to write instead.
+//!
+//! The reader of a document adds to [`Findings`] and goes on, so that one load shows every fault. Texts are for
+//! the operator who wrote the document; no client sees them.
+
+use std::fmt;
+
+/// One thing wrong, or suspicious, in a policy document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where: `Statement[2].Condition.StringEquals.aws:username`; empty for the document as a whole.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+    /// What to do about it, where that can be said.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        self.hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
+    }
+}
+
+/// A fault that does not know its place yet: what the parsers of single values answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Adds `did you mean ...` if one of `names` is near enough to `name`.
+    pub(super) fn did_you_mean<'n>(self, name: &str, names: impl IntoIterator<Item = &'n str>) -> Self {
+        match nearest(name, names) {
+            Some(near) => self.hint(format!("did you mean `{near}`?")),
+            None => self,
+        }
+    }
+
+    /// A hint for when there is no better one.
+    pub(super) fn hint_if_none(self, hint: &str) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+
+    pub(super) fn at(self, path: &Path<'_>) -> Fault {
+        Fault { path: path.to_string(), message: self.message, hint: self.hint }
+    }
+}
+
+/// All that the reader of one document has found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<Fault>,
+}
+
+impl Findings {
+    /// Notes a fault: the document will be refused. Answers `None`, for the reader to pass on.
+    pub(super) fn refuse<T>(&mut self, path: &Path<'_>, refusal: Refusal) -> Option<T> {
+        self.faults.push(refusal.at(path));
+        None
+    }
+
+    /// Notes what is legal and surely not meant.
+    pub(super) fn warn(&mut self, path: &Path<'_>, refusal: Refusal) {
+        self.warnings.push(refusal.at(path));
+    }
+
+    /// The value of `result`, its refusal noted.
+    pub(super) fn take<T>(&mut self, path: &Path<'_>, result: Result<T, Refusal>) -> Option<T> {
+        result.map_err(|refusal| self.faults.push(refusal.at(path))).ok()
+    }
+}
+
+/// A place in a document. A list on the stack: nothing is allocated unless a fault is found there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Step<'a> {
+    #[default]
+    Root,
+    Member(&'a str),
+    Item(usize),
+}
+
+impl<'a> Path<'a> {
+    pub(super) fn member(&'a self, name: &'a str) -> Self {
+        Self { parent: Some(self), step: Step::Member(name) }
+    }
+
+    pub(super) fn item(&'a self, index: usize) -> Self {
+        Self { parent: Some(self), step: Step::Item(index) }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match (self.step, self.parent.map(|parent| parent.step)) {
+            (Step::Root, _) => Ok(()),
+            (Step::Item(index), _) => write!(f, "[{index}]"),
+            (Step::Member(name), None | Some(Step::Root)) => f.write_str(name),
+            (Step::Member(name), Some(_)) => write!(f, ".{name}"),
+        }
+    }
+}
+
+/// Longer names are not compared: the comparison costs the product of the lengths.
+const LONGEST_NAME: usize = 128;
+
+/// The one of `names` that `name` most probably stands for, if any is near: equal but for case, or at most one
+/// edit for every four letters away.
+pub(super) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
+    let allowed = (name.chars().count() / 4).max(1);
+    names
+        .into_iter()
+        .map(|candidate| (edits(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many insertions, deletions, changes and swaps of neighbours make `a` into `b`, case ignored.
+pub(super) fn edits(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().map(|c| c.to_ascii_lowercase()).collect();
+    let b: Vec<char> = b.chars().map(|c| c.to_ascii_lowercase()).collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, &x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, &y) in b.iter().enumerate() {
+            let cell = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX - 1);
+            let change = cell(&last, j) + usize::from(x != y);
+            let mut best = change.min(cell(&last, j + 1) + 1).min(cell(&row, j) + 1);
+            let neighbours = |list: &[char], at: usize| at.checked_sub(1).and_then(|at| list.get(at).copied());
+            if neighbours(&a, i) == Some(y) && neighbours(&b, j) == Some(x) {
+                best = best.min(j.checked_sub(1).map_or(usize::MAX, |at| cell(&before, at)).saturating_add(1));
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_reads_as_one_would_write_it() {
+        let root = Path::default();
+        let list = root.member("Statement");
+        let item = list.item(2);
+        let condition = item.member("Condition");
+        assert_eq!(condition.to_string(), "Statement[2].Condition");
+        assert_eq!(root.to_string(), "");
+    }
+
+    #[test]
+    fn the_distance_counts_edits_and_swaps() {
+        for (a, b, distance) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kms", "KMS", 0),
+            ("ksm", "kms", 1),
+            ("kitten", "sitting", 3),
+            ("Efect", "Effect", 1),
+            ("ssm", "kms", 2),
+            ("ab", "ba", 1),
+        ] {
+            assert_eq!(edits(a, b), distance, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_name_far_from_all_others_has_no_nearest() {
+        let names = ["kms:Decrypt", "kms:Encrypt", "kms:ReEncryptTo"];
+        assert_eq!(nearest("kms:decript", names), Some("kms:Decrypt"));
+        assert_eq!(nearest("kms:Encryt", names), Some("kms:Encrypt"));
+        assert_eq!(nearest("s3:GetObject", names), None);
+        assert_eq!(nearest(&"x".repeat(1000), names), None);
+    }
+}
