@@ -52,7 +52,7 @@ pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
             b'\t' => out.extend_from_slice(b"\\t"),
             byte if needs_escape(*byte) => {
                 out.extend_from_slice(b"\\u00");
-                hex(out, &[*byte]);
+                out.extend_from_slice(&hex(*byte));
             }
             byte => out.push(*byte),
         }
@@ -94,28 +94,9 @@ pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }
 
-/// Appends bytes as small hexadecimal digits.
-pub(super) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 0x0f] {
-            out.push(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-        }
-    }
-}
-
-/// Appends the text of a version 4 UUID made of these 16 random bytes (RFC 9562 section 5.4).
-pub(super) fn uuid(out: &mut Vec<u8>, mut random: [u8; 16]) {
-    random[6] = (random[6] & 0x0f) | 0x40;
-    random[8] = (random[8] & 0x3f) | 0x80;
-    let mut rest: &[u8] = &random;
-    for length in [4, 2, 2, 2, 6] {
-        let (group, others) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-        if rest.len() < 16 {
-            out.push(b'-');
-        }
-        hex(out, group);
-        rest = others;
-    }
+/// The two small hexadecimal digits of a byte.
+fn hex(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0x0f].map(|nibble| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'))
 }
 
 /// The beginning of `text`, at most [`TEXT_CAP`] bytes and whole characters.
@@ -177,12 +158,5 @@ mod tests {
         let mut out = Vec::new();
         fragment(&mut out, "{\n\t\"a\": 1\r\n}");
         assert_eq!(out, b"{  \"a\": 1  }");
-    }
-
-    #[test]
-    fn a_uuid_has_its_version_and_variant() {
-        let mut out = Vec::new();
-        uuid(&mut out, [0xff; 16]);
-        assert_eq!(out, b"ffffffff-ffff-4fff-bfff-ffffffffffff");
     }
 }

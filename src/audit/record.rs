@@ -41,7 +41,7 @@ impl Site {
     }
 }
 
-/// A line in the making, and the text of the second that it was last made in.
+/// A line in the making, and what stands from `eventTime` to `eventName` in records of the second it was last made in.
 #[derive(Default)]
 pub(super) struct Scratch {
     line: Vec<u8>,
@@ -51,7 +51,7 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// The record of `facts`, without a line break.
-    pub(super) fn render(&mut self, facts: &Facts, site: &Site, now: Timestamp, event_id: [u8; 16]) -> &[u8] {
+    pub(super) fn render(&mut self, facts: &Facts, site: &Site, now: Timestamp, event_id: &[u8; 36]) -> &[u8] {
         self.line.clear();
         self.line.shrink_to(KEPT_BYTES);
         self.tell_time(facts.at);
@@ -59,9 +59,7 @@ impl Scratch {
         let (operation, read_only) = facts.operation.get().copied().unwrap_or((NO_OPERATION, true));
         out.extend_from_slice(br#"{"eventVersion":"1.11","userIdentity":"#);
         json::fragment(out, facts.user_identity.get().map_or(identity::UNKNOWN, |identity| identity));
-        out.extend_from_slice(br#","eventTime":""#);
         out.extend_from_slice(self.second_text.as_bytes());
-        out.extend_from_slice(br#"","eventSource":"kms.amazonaws.com","eventName":""#);
         out.extend_from_slice(operation.as_bytes());
         out.extend_from_slice(site.region.as_bytes());
         address(out, facts.peer);
@@ -80,7 +78,7 @@ impl Scratch {
         out.extend_from_slice(br#","requestID":""#);
         out.extend_from_slice(&facts.request_id);
         out.extend_from_slice(br#"","eventID":""#);
-        json::uuid(out, event_id);
+        out.extend_from_slice(event_id);
         out.extend_from_slice(if read_only { br#"","readOnly":true,"# } else { br#"","readOnly":false,"# });
         resources(out, facts);
         out.extend_from_slice(site.account.as_bytes());
@@ -94,7 +92,9 @@ impl Scratch {
         if self.second != at.unix_seconds() || self.second_text.is_empty() {
             self.second = at.unix_seconds();
             self.second_text.clear();
-            let _ = write!(self.second_text, "{}", at.iso8601());
+            let time = at.iso8601();
+            let _ =
+                write!(self.second_text, r#","eventTime":"{time}","eventSource":"kms.amazonaws.com","eventName":""#);
         }
     }
 }

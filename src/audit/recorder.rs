@@ -56,9 +56,10 @@ impl Recorder {
 
     pub(super) fn record(&self, facts: &Facts) -> Ticket {
         let now = self.clock.now();
-        let event_id = crate::random::bytes().unwrap_or_default();
+        // Without random bytes nothing was answered either; the record is worth more than its id.
+        let event_id = crate::random::uuid_bytes().unwrap_or([b'0'; 36]);
         let write = |scratch: &mut Scratch| {
-            let line = scratch.render(facts, &self.site, now, event_id);
+            let line = scratch.render(facts, &self.site, now, &event_id);
             if let Some(console) = &self.console
                 && let Some(text) = console::line(line)
             {
