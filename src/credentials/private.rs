@@ -25,15 +25,34 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// A fault if the file cannot be read, is no plain file, is no UTF-8, is larger than 16 MiB, or if its group
 /// or others have any access to it. Never quotes the file.
 pub fn read(file: &Path) -> Result<Zeroizing<String>, Fault> {
-    let failed = |error: io::Error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => "create the file or correct the path",
-            io::ErrorKind::PermissionDenied => "make it readable for the user that kmsgate runs as",
-            _ => "name a readable file",
-        };
-        Fault::of_file(file, format!("cannot be read: {error}"), hint)
+    let opened = File::open(file).map_err(|error| unreadable(file, &error))?;
+    read_opened(file, opened)
+}
+
+/// As [`read`]; `None` if there is no such file.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_if_exists(file: &Path) -> Result<Option<Zeroizing<String>>, Fault> {
+    match File::open(file) {
+        Ok(opened) => read_opened(file, opened).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(file, &error)),
+    }
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Fault {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "create the file or correct the path",
+        io::ErrorKind::PermissionDenied => "make it readable for the user that kmsgate runs as",
+        _ => "name a readable file",
     };
-    let opened = File::open(file).map_err(failed)?;
+    Fault::of_file(file, format!("cannot be read: {error}"), hint)
+}
+
+fn read_opened(file: &Path, opened: File) -> Result<Zeroizing<String>, Fault> {
+    let failed = |error: io::Error| unreadable(file, &error);
     let metadata = opened.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(Fault::of_file(file, "is not a plain file", "name a file"));
@@ -65,10 +84,7 @@ pub fn read(file: &Path) -> Result<Zeroizing<String>, Fault> {
 ///
 /// What the file system answers.
 pub fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
-    let directory = match file.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(file);
     let unique = random::uuid().map_err(io::Error::other)?;
     let mut name = std::ffi::OsString::from(".");
     name.push(file.file_name().unwrap_or_default());
@@ -83,13 +99,32 @@ pub fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Writes a file with mode 0600 that must not exist yet, and syncs it.
+/// The directory that `file` is in.
+#[must_use]
+pub fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Writes a file with mode 0600 that must not exist yet, and syncs it and its name. If that fails, the file is not
+/// there.
 ///
 /// # Errors
 ///
 /// What the file system answers.
 pub fn write_new(file: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut created = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(file)?;
+    let created = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(file)?;
+    let written = write_opened(created, contents).and_then(|()| File::open(directory_of(file))?.sync_all());
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(file);
+    }
+    written
+}
+
+fn write_opened(mut created: File, contents: &[u8]) -> io::Result<()> {
     // The process's umask may have taken bits off at creation.
     created.set_permissions(Permissions::from_mode(PRIVATE))?;
     created.write_all(contents)?;
@@ -121,6 +156,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(read(directory.path()).unwrap_err().message.contains("plain file"));
         assert!(read(&directory.path().join("none")).unwrap_err().message.contains("cannot be read"));
+        assert_eq!(read_if_exists(&directory.path().join("none")).unwrap(), None);
         let binary = directory.path().join("binary");
         write_new(&binary, b"wJalr\xff").unwrap();
         let fault = read(&binary).unwrap_err();
