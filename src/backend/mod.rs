@@ -1,0 +1,3 @@
+//! What answers a request that was admitted.
+
+pub mod local;

@@ -1,0 +1,125 @@
+"""Golden vectors of the local backend, made without its code: from the drawings in src/backend/local alone.
+
+    pip install cryptography
+    python3 tests/vectors/local_backend.py > tests/vectors/local_backend.json
+
+The unit tests beside the code read the JSON. tests/run does not run this script: run it when a format gets a
+new version, and then keep the old version's vectors too, because what was sealed must stay readable.
+"""
+
+import base64
+import functools
+import hashlib
+import hmac
+import json
+import struct
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ROOT_KEY = bytes(range(0x00, 0x20))
+SECRET = bytes(range(0x20, 0x40))
+MATERIAL_ID = hashlib.sha256(b"a key material id").digest()
+STORE_ID = bytes(range(0x40, 0x50))
+N = bytes(range(0x50, 0x60))
+IV = bytes(range(0x60, 0x6C))
+
+
+def number(length: int) -> bytes:
+    return struct.pack(">I", length)
+
+
+def prefixed(*fields: bytes) -> bytes:
+    return b"".join(number(len(field)) + field for field in fields)
+
+
+def mac(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def kbkdf(secret: bytes, label: str, context: bytes, length: int) -> bytes:
+    """SP 800-108r1 section 4.1, r = 32."""
+    info = label.encode() + b"\0" + context + number(length * 8)
+    blocks = (mac(secret, number(i) + info) for i in range(1, -(-length // 32) + 1))
+    return b"".join(blocks)[:length]
+
+
+def canonical(context: dict[str, str]) -> bytes:
+    pairs = sorted((key.encode(), value.encode()) for key, value in context.items())
+    return number(len(pairs)) + b"".join(prefixed(key, value) for key, value in pairs)
+
+
+def kdf_vector(label: str, context: bytes, length: int) -> dict:
+    output = kbkdf(SECRET, label, context, length)
+    return {"label": label, "context": context.hex(), "output": output.hex()}
+
+
+def blob_vector(context: dict[str, str], plaintext: bytes) -> dict:
+    keys = kbkdf(SECRET, "kmsgate/v1/message", N + MATERIAL_ID, 64)
+    key, commitment = keys[:32], keys[32:]
+    arn = KEY_ARN.encode()
+    header = b"KGW1" + b"\x01\x01" + struct.pack(">H", len(arn)) + arn + MATERIAL_ID + N + IV + commitment
+    aad = header + b"kmsgate/v1/encryption-context" + canonical(context)
+    return {
+        "context": context,
+        "plaintext": plaintext.hex(),
+        "commitment": commitment.hex(),
+        "additional_data": aad.hex(),
+        "blob": (header + AESGCM(key).encrypt(IV, plaintext, aad)).hex(),
+    }
+
+
+def wrap_vector() -> dict:
+    origin, created = "AWS_KMS", 1_440_938_160_123_456
+    key = kbkdf(ROOT_KEY, "kmsgate/v1/wrapping", b"", 32)
+    aad = prefixed(
+        b"kmsgate/v1/key-material",
+        b"\x01\x01",
+        STORE_ID,
+        KEY_ARN.encode(),
+        MATERIAL_ID,
+        origin.encode(),
+        struct.pack(">q", created),
+    )
+    wrapped = b"\x01\x01" + IV + AESGCM(key).encrypt(IV, SECRET, aad)
+    return {"origin": origin, "created_micros": created, "wrapped": wrapped.hex()}
+
+
+def store_vector() -> dict:
+    rows = [("key", "1234", b'{"a":1}'), ("material", "5678", b"\x00\xff"), ("alias", "alias/sch\u00f6n", b"")]
+    revision = 7
+    set_key = kbkdf(ROOT_KEY, "kmsgate/v1/store-set", STORE_ID, 32)
+    tags = [mac(set_key, prefixed(kind.encode(), name.encode(), body)) for kind, name, body in rows]
+    total = functools.reduce(lambda a, b: bytes(x ^ y for x, y in zip(a, b)), tags, bytes(32))
+    header_key = kbkdf(ROOT_KEY, "kmsgate/v1/store-header", STORE_ID, 32)
+    header = b"\x01" + STORE_ID + struct.pack(">QQ", revision, len(rows)) + total
+    return {
+        "rows": [{"kind": kind, "id": name, "body": body.hex()} for kind, name, body in rows],
+        "revision": revision,
+        "sum": total.hex(),
+        "root_key_check": kbkdf(ROOT_KEY, "kmsgate/v1/root-key-check", STORE_ID, 32).hex(),
+        "mac": mac(header_key, header).hex(),
+    }
+
+
+vectors = {
+    "key_arn": KEY_ARN,
+    "root_key": ROOT_KEY.hex(),
+    "root_key_line": "kmsgate-root-key-v1:" + base64.b64encode(ROOT_KEY).decode(),
+    "secret": SECRET.hex(),
+    "material_id": MATERIAL_ID.hex(),
+    "store_id": STORE_ID.hex(),
+    "n": N.hex(),
+    "iv": IV.hex(),
+    "kdf": [
+        kdf_vector("kmsgate/v1/wrapping", b"", 32),
+        kdf_vector("kmsgate/v1/message", N + MATERIAL_ID, 64),
+    ],
+    "blobs": [
+        blob_vector({}, bytes(range(32))),
+        blob_vector({"Projekt": "gr\u00fcn", "\U0001f511": "", "\uff5e": "a", "": "empty"}, b"any plaintext"),
+    ],
+    "wrap": wrap_vector(),
+    "store": store_vector(),
+}
+print(json.dumps(vectors, indent=2))
