@@ -11,4 +11,5 @@ mod kdf;
 pub mod material;
 pub mod message;
 pub mod root_key;
+pub mod store;
 pub mod store_id;

@@ -1,0 +1,162 @@
+//! The local backend's store: authenticated rows in one `SQLite` file. Synchronous; one writer, one process.
+//!
+//! # What it protects, and what not
+//!
+//! Whoever can write to the file, but does not have the root key, can destroy the store and nothing more. A row that
+//! was edited, added, removed, renamed, swapped with another or set back to what it once said is noticed when the
+//! store is opened, before any row is used: the header's MAC covers the revision, the number of rows and a sum over
+//! all of them. What is done to the file while the gateway runs does not reach it, for it reads no row back; it is
+//! noticed when the store is opened next.
+//!
+//! - Not noticed here is a whole file that is consistent in itself: the store (or its write-ahead log) set back to an
+//!   earlier revision, or another store of the same root key in its place. The newest audit checkpoint says store id
+//!   and revision, and is what to compare with.
+//! - Rows are not encrypted. Key material is wrapped before it gets here; the rest can be read by whoever can read
+//!   the file, which has mode 0600.
+//! - Whoever has the root key can write any store.
+
+mod database;
+mod error;
+mod header;
+mod row;
+mod row_set;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use database::{Database, write_header, write_rows};
+pub use error::StoreError;
+use header::Header;
+pub use row::{Change, Kind, Revision, Row, RowId, Rows};
+use row_set::RowSet;
+
+use super::root_key::RootKey;
+use super::store_id::StoreId;
+use crate::credentials::private::directory_of;
+use crate::random;
+use crate::secret::same;
+
+/// An open store. While it is open no other process can open it, and this one must not either, not even to copy the
+/// file: POSIX drops a process's locks on a file when any descriptor of it is closed.
+pub struct Store {
+    database: Database,
+    id: StoreId,
+    revision: Revision,
+    rows: RowSet,
+    header_key: aws_lc_rs::hmac::Key,
+}
+
+impl Store {
+    /// Creates a store without rows in `file`, with mode 0600, and its directory with mode 0700 if it is not there.
+    /// The file appears complete or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] if there is a file of that name; nothing is ever overwritten. Else what the file system
+    /// answers.
+    pub fn create(file: &Path, root_key: &RootKey) -> Result<Self, StoreError> {
+        let directory = directory_of(file);
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        refuse_leftovers(file)?;
+        let workshop = directory.join(format!(".kmsgate-new-{}", random::uuid()?));
+        DirBuilder::new().mode(0o700).create(&workshop)?;
+        let made = new_header(root_key)
+            .and_then(|header| Database::create(&workshop.join("store"), &header))
+            .and_then(|()| publish(&workshop.join("store"), file));
+        // The first error is the one to report; what is left behind holds no rows.
+        let _ = fs::remove_dir_all(&workshop);
+        made?;
+        Ok(Self::open(file, root_key)?.0)
+    }
+
+    /// Opens a store and reads all its rows, once they are known to be those of its last change.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the file is then as it was.
+    pub fn open(file: &Path, root_key: &RootKey) -> Result<(Self, Rows), StoreError> {
+        if !fs::exists(file)? {
+            return Err(StoreError::Missing);
+        }
+        let database = Database::open(file)?;
+        let Header { store, revision, root_key_check, mac } = database.header()?;
+        let keys = root_key.store_keys(&store);
+        if !same(&keys.check, &root_key_check) {
+            return Err(StoreError::OtherRootKey);
+        }
+        let rows = database.rows()?;
+        let set = RowSet::load(keys.set, &rows);
+        if !same(&header::mac(&keys.header, &store, revision, &set.total()), &mac) {
+            return Err(StoreError::Edited);
+        }
+        database.allow_writing()?;
+        let store = Self { database, id: store, revision, rows: set, header_key: keys.header };
+        Ok((store, Rows { revision, rows }))
+    }
+
+    /// The store's id, which wrapped key material is bound to.
+    #[must_use]
+    pub const fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// The revision of the last change.
+    #[must_use]
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Makes a change, whole, in one transaction. When this returns it is on disk and survives the loss of power.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing is changed then, and the same or another change may be tried. Only if the disk failed
+    /// while the change was being synced, and the process then ends before another, may it be found when the store is
+    /// opened again.
+    pub fn commit(&mut self, change: &Change) -> Result<Revision, StoreError> {
+        let revision = self.revision.next();
+        let step = self.rows.step(&change.put, &change.delete);
+        let mac = header::mac(&self.header_key, &self.id, revision, &step.total);
+        let transaction = self.database.begin()?;
+        write_rows(&transaction, change)?;
+        write_header(&transaction, revision, &mac)?;
+        transaction.commit()?;
+        self.rows.take(step);
+        self.revision = revision;
+        Ok(revision)
+    }
+}
+
+fn new_header(root_key: &RootKey) -> Result<Header, StoreError> {
+    let (store, revision) = (StoreId::generate()?, Revision::FIRST);
+    let keys = root_key.store_keys(&store);
+    let total = RowSet::load(keys.set, &[]).total();
+    let mac = header::mac(&keys.header, &store, revision, &total);
+    Ok(Header { store, revision, root_key_check: keys.check, mac })
+}
+
+/// A write-ahead log that outlived its store would be played into a new one of that name.
+fn refuse_leftovers(file: &Path) -> Result<(), StoreError> {
+    for suffix in ["", "-wal", "-journal"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        if fs::exists(Path::new(&name))? {
+            return Err(StoreError::Exists);
+        }
+    }
+    Ok(())
+}
+
+/// Gives the finished file its name. A link, because a rename would overwrite a store that another process made.
+fn publish(made: &Path, file: &Path) -> Result<(), StoreError> {
+    fs::hard_link(made, file).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::Exists,
+        _ => error.into(),
+    })?;
+    Ok(File::open(directory_of(file))?.sync_all()?)
+}
