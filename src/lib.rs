@@ -17,3 +17,4 @@ pub mod policy;
 pub mod random;
 pub mod secret;
 pub mod sigv4;
+pub mod state;

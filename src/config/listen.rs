@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::aws::Region;
 use crate::faults::{Section, Value};
+use crate::sigv4::AcceptedHosts;
 
 /// Loopback, so that a gateway without TLS is reached from its own machine alone.
 pub const DEFAULT_LISTEN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
@@ -100,7 +101,13 @@ fn clash(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 fn hosts(list: &Value<'_>) -> Vec<String> {
-    let hosts: Vec<String> = list.texts().into_iter().map(|(_, host)| host.to_owned()).collect();
+    let texts = list.texts();
+    for (value, host) in &texts {
+        if let Err(error) = AcceptedHosts::new([*host]) {
+            value.fault(error.to_string(), Some("write it as clients do in the Host header: kms.internal:8700"));
+        }
+    }
+    let hosts: Vec<String> = texts.into_iter().map(|(_, host)| host.to_owned()).collect();
     if hosts.is_empty() {
         list.fault("is empty, so no request would be accepted", Some("leave it out for the default"));
     }

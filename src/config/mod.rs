@@ -12,8 +12,10 @@ mod server;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::aws::{AccountId, Region};
+use crate::credentials::Credentials;
 use crate::faults::{Collector, Fault, Faults, read_toml};
 
 pub use limits::{Limits, Quota};
@@ -39,6 +41,10 @@ pub struct Config {
     pub auth: Auth,
     /// Where policy documents are, if there are any.
     pub policies: Option<PathBuf>,
+    /// Who may call, with their policies.
+    pub credentials: Arc<Credentials>,
+    /// What is legal and probably not meant.
+    pub warnings: Vec<Fault>,
     /// Where audit records go.
     pub audit: AuditTarget,
     /// Quotas.
@@ -86,7 +92,7 @@ impl Config {
     pub fn load(file: &Path) -> Result<Self, Faults> {
         let faults = Collector::default();
         let config = match std::fs::read_to_string(file) {
-            Ok(text) => read_toml(file, &text, &faults, |root| read::config(file, root)),
+            Ok(text) => read_toml(file, &text, &faults, |root| read::config(file, root, &faults)),
             Err(error) => {
                 faults.push(Fault::of_file(file, format!("cannot be read: {error}"), "name the file with --config"));
                 None

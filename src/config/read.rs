@@ -1,12 +1,13 @@
 //! The root of the configuration file, and the sections too small for a file of their own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{AuditTarget, Auth, Backend, Config, limits, listen, policies, server};
-use crate::faults::Section;
+use crate::faults::{Collector, Section};
 
 /// Reads the whole file. `None` means that at least one fault was noted.
-pub(super) fn config(file: &Path, root: &Section<'_>) -> Option<Config> {
+pub(super) fn config(file: &Path, root: &Section<'_>, faults: &Collector) -> Option<Config> {
     let region = root
         .require("region", "name the region whose KMS this is: region = \"us-east-1\"")
         .and_then(|value| value.parse("write it like us-east-1"));
@@ -18,6 +19,10 @@ pub(super) fn config(file: &Path, root: &Section<'_>) -> Option<Config> {
     let backend = backend(&root.section("backend"));
     let auth = auth(&root.section("auth"));
     let policies = policies::directory(&root.section("policies"));
+    let mut warnings = Vec::new();
+    let credentials = auth
+        .as_ref()
+        .and_then(|auth| policies::credentials(&auth.credentials_file, policies.as_deref(), faults, &mut warnings));
     let audit = audit(&root.section("audit"));
     let limits = limits::limits(&root.section("limits"));
     let server = server::server(&root.section("server"));
@@ -31,6 +36,8 @@ pub(super) fn config(file: &Path, root: &Section<'_>) -> Option<Config> {
         backend: backend?,
         auth: auth?,
         policies,
+        credentials: Arc::new(credentials?),
+        warnings,
         audit: audit?,
         limits,
         server,

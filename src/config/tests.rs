@@ -1,6 +1,7 @@
 //! Every fault with its place, defaults, and what the files of `config/` say.
 
 use super::*;
+use crate::credentials::private;
 
 /// A directory with a configuration in it.
 struct Written {
@@ -12,8 +13,13 @@ fn written(text: &str) -> Written {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kmsgate.toml");
     std::fs::write(&file, text).unwrap();
+    private::write_new(&directory.path().join("credentials.toml"), CREDENTIALS.as_bytes()).unwrap();
     Written { directory, file }
 }
+
+// AWS's documented example key.
+const CREDENTIALS: &str = "[[principals]]\narn = 'arn:aws:iam::111122223333:user/orders'\n
+[[principals.access_keys]]\nid = 'AKIAIOSFODNN7EXAMPLE'\nsecret = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'\n";
 
 const LEAST: &str = r#"
 region = "us-east-1"
@@ -201,4 +207,50 @@ fn bounds_of_the_server_must_fit_together() {
 fn a_missing_file_is_a_fault_that_names_it() {
     let faults = Config::load(Path::new("/nonexistent/kmsgate.toml")).unwrap_err();
     assert!(faults.to_string().starts_with("/nonexistent/kmsgate.toml: cannot be read"), "{faults}");
+}
+
+/// Writes a directory of policies beside the configuration, and a credentials file whose principal names `policies`.
+fn with_policies(documents: &[(&str, &str)], policies: &str) -> Result<Config, Faults> {
+    let written = written(&format!("{LEAST}policies = {{ directory = \"policies\" }}\n"));
+    let directory = written.directory.path().join("policies");
+    std::fs::create_dir(&directory).unwrap();
+    for (name, document) in documents {
+        std::fs::write(directory.join(name), document).unwrap();
+    }
+    let credentials = written.directory.path().join("credentials.toml");
+    std::fs::write(credentials, CREDENTIALS.replacen('\n', &format!("\npolicies = {policies}\n"), 1)).unwrap();
+    Config::load(&written.file)
+}
+
+const READ: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:List*","Resource":"*"}}"#;
+
+#[test]
+fn a_principal_has_the_policies_that_it_names() {
+    let config = with_policies(&[("read.json", READ), ("more.json", READ), ("notes.txt", "")], "['read']").unwrap();
+    let key = config.credentials.get("AKIAIOSFODNN7EXAMPLE").unwrap();
+    let names: Vec<_> = key.principal.policies.iter().map(|policy| policy.name()).collect();
+    assert_eq!((names.as_slice(), config.warnings.len()), (["read"].as_slice(), 0));
+}
+
+#[test]
+fn faults_of_policies_and_of_their_names_are_found_with_the_others() {
+    let broken = r#"{"Version":"2012-10-17","Statement":{"Effect":"allow","Action":"kms:*","Resource":"*"}}"#;
+    let faults = with_policies(&[("read.json", READ), ("broken.json", broken)], "['raed', 'broken']").unwrap_err();
+    let told: Vec<_> = faults.as_slice().iter().map(|fault| (fault.path.as_str(), fault.message.as_str())).collect();
+    assert_eq!(told.len(), 2, "{faults}");
+    assert_eq!(told[0].0, "Statement.Effect", "{faults}");
+    assert_eq!(told[1], ("principals[0].policies[0]", "there is no policy `raed`"));
+    assert_eq!(faults.as_slice()[1].hint.as_deref(), Some("did you mean `read`?"));
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let config = with_policies(&[("read.json", &READ.replace("List*", "ListKey"))], "['read']").unwrap();
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+}
+
+#[test]
+fn a_name_that_no_client_could_send_is_a_fault() {
+    let (path, text) = fault_of("[listen]\naccepted_hosts = ['kms.internal:8700', 'http://kms/']\n");
+    assert_eq!(path, "listen.accepted_hosts[1]", "{text}");
 }

@@ -2,8 +2,10 @@
 
 pub mod file;
 pub mod new_key;
+mod principal;
 mod principal_arn;
 pub mod private;
 mod unique_id;
 
+pub use principal::{AccessKey, Credentials, Principal};
 pub use principal_arn::{DEFAULT_SESSION_NAME, InvalidPrincipalArn, PrincipalArn, PrincipalType};

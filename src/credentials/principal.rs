@@ -1,0 +1,166 @@
+//! Principals and their access keys as requests are judged by them: everything that can be worked out before a
+//! request comes is worked out here, once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use super::principal_arn::PrincipalArn;
+use crate::audit::user_identity;
+use crate::aws::{AccessKeyId, Region};
+use crate::limits::Subject;
+use crate::policy::Compiled;
+use crate::secret::Secret;
+use crate::sigv4::{ScopeDate, SigningKey};
+
+/// Who may call, and what its identity policies are.
+#[derive(Debug)]
+pub struct Principal {
+    /// Its ARN, under each of its names.
+    pub arn: PrincipalArn,
+    /// The value of `aws:userid`.
+    pub user_id: Box<str>,
+    /// Its tags, for `aws:PrincipalTag/KEY`.
+    pub tags: Vec<(Box<str>, Box<str>)>,
+    /// Its own policies, then those of its groups; shared with others that have them.
+    pub policies: Vec<Arc<Compiled>>,
+    /// Whose quota its requests use up.
+    pub quota: Subject,
+}
+
+impl Principal {
+    /// A principal with its unique id, as given or derived.
+    #[must_use]
+    pub fn new(
+        arn: PrincipalArn,
+        unique_id: &str,
+        tags: Vec<(Box<str>, Box<str>)>,
+        policies: Vec<Arc<Compiled>>,
+    ) -> Self {
+        let (user_id, quota) = (arn.user_id(unique_id).into(), Subject::of(arn.caller()));
+        Self { arn, user_id, tags, policies, quota }
+    }
+
+    /// The value of its tag `key`; the case of a tag's key makes no difference to policies.
+    #[must_use]
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        self.tags.iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_ref())
+    }
+}
+
+/// One access key of a principal.
+pub struct AccessKey {
+    /// Whom a request signed with it comes from.
+    pub principal: Arc<Principal>,
+    /// `userIdentity` of the audit records of requests signed with it.
+    pub user_identity: Arc<str>,
+    secret: Secret<String>,
+    /// The signing key of the newest day it was used on.
+    signing_key: ArcSwapOption<(ScopeDate, SigningKey)>,
+}
+
+impl AccessKey {
+    /// A key of `principal`, whose unique id the records name.
+    #[must_use]
+    pub fn new(principal: &Arc<Principal>, unique_id: &str, id: &AccessKeyId, secret: Secret<String>) -> Self {
+        Self {
+            user_identity: user_identity(principal.arn.caller(), unique_id, id.as_str(), None),
+            principal: Arc::clone(principal),
+            secret,
+            signing_key: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The key that signs on `date`, derived at its first use that day.
+    ///
+    /// For five minutes around midnight clients may be on either day; the newer day's key is kept.
+    #[must_use]
+    pub fn signing_key(&self, date: ScopeDate, region: &Region) -> Arc<(ScopeDate, SigningKey)> {
+        let kept = self.signing_key.load();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.0 == date) {
+            return Arc::clone(kept);
+        }
+        let derived = Arc::new((date, SigningKey::derive(self.secret.expose(), date, region, "kms")));
+        if kept.as_ref().is_none_or(|kept| kept.0 < date) {
+            self.signing_key.store(Some(Arc::clone(&derived)));
+        }
+        derived
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey").field("principal", &self.principal.arn.caller()).finish_non_exhaustive()
+    }
+}
+
+/// Every access key that is known; does not change.
+#[derive(Debug, Default)]
+pub struct Credentials(HashMap<AccessKeyId, Arc<AccessKey>>);
+
+impl Credentials {
+    /// The access key of this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Arc<AccessKey>> {
+        self.0.get(id)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(AccessKeyId, Arc<AccessKey>)> for Credentials {
+    fn from_iter<I: IntoIterator<Item = (AccessKeyId, Arc<AccessKey>)>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    // AWS's documented example key.
+    const ID: &str = "AKIAIOSFODNN7EXAMPLE";
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    fn key() -> AccessKey {
+        let arn = "arn:aws:iam::111122223333:user/orders".parse().unwrap();
+        let tags = vec![("Team".into(), "blue".into())];
+        let principal = Arc::new(Principal::new(arn, "AIDACKCEVSQ6C2EXAMPLE", tags, Vec::new()));
+        AccessKey::new(&principal, "AIDACKCEVSQ6C2EXAMPLE", &ID.parse().unwrap(), Secret::new(SECRET.to_owned()))
+    }
+
+    #[test]
+    fn a_tag_is_found_whatever_the_case_of_its_key() {
+        let principal = Arc::clone(&key().principal);
+        assert_eq!((principal.tag("team"), principal.tag("TEAMS")), (Some("blue"), None));
+    }
+
+    #[test]
+    fn a_signing_key_is_derived_once_a_day_and_the_day_before_does_not_drive_it_out() {
+        let (key, region) = (key(), "us-east-1".parse().unwrap());
+        let day = |text| ScopeDate::of(Timestamp::parse_basic(text).unwrap());
+        let (before, after) = (day("20261123T235959Z"), day("20261124T000000Z"));
+        let first = key.signing_key(after, &region);
+        assert!(Arc::ptr_eq(&first, &key.signing_key(after, &region)));
+        assert_eq!(key.signing_key(before, &region).0, before);
+        assert!(Arc::ptr_eq(&first, &key.signing_key(after, &region)));
+    }
+
+    #[test]
+    fn a_key_prints_no_secret() {
+        assert!(!format!("{:?}", key()).contains("wJalr"));
+    }
+}

@@ -1,0 +1,48 @@
+//! What judges a request: one immutable [`Snapshot`] of configuration, policies and credentials.
+//!
+//! A request takes it once, at the start, and keeps it to the end; a reload makes a whole new one. Limiter state,
+//! keys and connections live outside it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::aws::{AccountId, Region};
+use crate::config::Config;
+use crate::credentials::Credentials;
+use crate::sigv4::{AcceptedHosts, InvalidHost};
+
+/// The configuration that judges a request.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// How many there were before it in this process; records name it.
+    pub generation: u64,
+    /// The region whose KMS this is.
+    pub region: Region,
+    /// The account that the keys belong to.
+    pub account: AccountId,
+    /// The names that the gateway answers to.
+    pub accepted_hosts: AcceptedHosts,
+    /// Whether an unknown access key is answered, and takes as long, as a wrong signature.
+    pub uniform_errors: bool,
+    /// Who may call, with their policies.
+    pub credentials: Arc<Credentials>,
+}
+
+impl Snapshot {
+    /// The snapshot of `config` for a gateway that listens on `bound`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHost`] for a name of `accepted_hosts` that no client could send.
+    pub fn new(config: &Config, bound: SocketAddr, generation: u64) -> Result<Self, InvalidHost> {
+        let hosts = config.listen.accepted_hosts(bound, &config.region);
+        Ok(Self {
+            generation,
+            region: config.region.clone(),
+            account: config.account,
+            accepted_hosts: AcceptedHosts::new(hosts.iter().map(String::as_str))?,
+            uniform_errors: config.auth.uniform_errors,
+            credentials: Arc::clone(&config.credentials),
+        })
+    }
+}
