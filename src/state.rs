@@ -8,8 +8,12 @@ use std::sync::Arc;
 
 use crate::aws::{AccountId, Region};
 use crate::config::Config;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, SecretAccessKey};
+use crate::secret::Secret;
 use crate::sigv4::{AcceptedHosts, InvalidHost};
+
+/// As long as IAM's own. That everybody knows it does no harm: nothing that it signs is accepted.
+const STRANGER: &str = "0000000000000000000000000000000000000000";
 
 /// The configuration that judges a request.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Snapshot {
     pub uniform_errors: bool,
     /// Who may call, with their policies.
     pub credentials: Arc<Credentials>,
+    /// What signatures of unknown access keys are computed with, where the answer must not tell them apart.
+    pub stranger: SecretAccessKey,
 }
 
 impl Snapshot {
@@ -43,6 +49,7 @@ impl Snapshot {
             accepted_hosts: AcceptedHosts::new(hosts.iter().map(String::as_str))?,
             uniform_errors: config.auth.uniform_errors,
             credentials: Arc::clone(&config.credentials),
+            stranger: SecretAccessKey::new(Secret::new(STRANGER.to_owned())),
         })
     }
 }

@@ -10,6 +10,7 @@ mod key_ref;
 mod member;
 mod operation;
 mod region;
+mod tags;
 
 pub use access_key::{AccessKeyId, InvalidAccessKeyId};
 pub use account::{AccountId, InvalidAccountId};
@@ -21,3 +22,4 @@ pub use key_ref::{InvalidKeyRef, KeyRef};
 pub use member::Member;
 pub use operation::{AccessLevel, Class, Operation, Permission, Resource};
 pub use region::{InvalidRegion, Partition, Region};
+pub use tags::Tags;

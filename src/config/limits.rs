@@ -5,39 +5,16 @@ use std::time::Duration;
 
 use crate::aws::Class;
 use crate::faults::Section;
+use crate::limits::{Quota, Quotas};
 
 /// KMS's own highest quota is 100,000 a second; ten times that is no quota any more.
 const HIGHEST_RATE: u64 = 1_000_000;
 /// A client's own time-out is a few seconds; a wait that long helps nobody.
 const LONGEST_WAIT_MS: u64 = 1_000;
 
-/// Requests in a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// The lasting rate.
-    pub per_second: NonZeroU32,
-    /// How many may come at once after a pause.
-    pub burst: NonZeroU32,
-    /// How long a request may wait for its turn before it is refused; zero refuses at once.
-    pub max_wait: Duration,
-}
-
-/// All quotas. `None` is unlimited.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Of each principal.
-    pub principal: Option<Quota>,
-    /// Of each key.
-    pub key: Option<Quota>,
-    /// Of the whole gateway.
-    pub gateway: Option<Quota>,
-    /// Of each class of operations, of all principals together.
-    pub classes: Vec<(Class, Quota)>,
-}
-
-pub(super) fn limits(section: &Section<'_>) -> Limits {
+pub(super) fn limits(section: &Section<'_>) -> Quotas {
     let classes = section.section("classes");
-    let limits = Limits {
+    let limits = Quotas {
         principal: quota(&section.section("principal")),
         key: quota(&section.section("key")),
         gateway: quota(&section.section("gateway")),

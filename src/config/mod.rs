@@ -17,8 +17,8 @@ use std::sync::Arc;
 use crate::aws::{AccountId, Region};
 use crate::credentials::Credentials;
 use crate::faults::{Collector, Fault, Faults, read_toml};
+use crate::limits::Quotas;
 
-pub use limits::{Limits, Quota};
 pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, TlsFiles};
 pub use server::Server;
 
@@ -48,7 +48,7 @@ pub struct Config {
     /// Where audit records go.
     pub audit: AuditTarget,
     /// Quotas.
-    pub limits: Limits,
+    pub limits: Quotas,
     /// Bounds of the server.
     pub server: Server,
 }

@@ -52,7 +52,7 @@ impl Attach<'_> {
     /// The access keys of one principal.
     fn principal(&self, row: PrincipalRow) -> Vec<(crate::aws::AccessKeyId, Arc<AccessKey>)> {
         let policies = row.policies.iter().filter_map(|policy| self.named(policy)).collect();
-        let principal = Arc::new(Principal::new(row.arn, &row.unique_id, row.tags, policies));
+        let principal = Arc::new(Principal::new(row.arn, &row.unique_id, row.tags.into_iter().collect(), policies));
         let key = |key: file::KeyRow| {
             let made = AccessKey::new(&principal, &row.unique_id, &key.id, key.secret);
             (key.id, Arc::new(made))
@@ -126,7 +126,9 @@ fn read_one(name: &str, file: &Path, faults: &Collector, warnings: &mut Vec<Faul
             Some(Arc::new(Compiled::from(parsed.document)))
         }
         Err(found) => {
-            found.into_iter().for_each(|fault| faults.push(placed(file, fault)));
+            for fault in found {
+                faults.push(placed(file, fault));
+            }
             None
         }
     }

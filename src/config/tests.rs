@@ -52,7 +52,7 @@ fn the_least_configuration_has_the_defaults_of_the_design() {
     assert_eq!(config.listen.address, "127.0.0.1:8700".parse().unwrap());
     assert_eq!(config.admin, "127.0.0.1:8701".parse().unwrap());
     assert_eq!(config.audit, AuditTarget::Stdout);
-    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.limits, Quotas::default());
     let server = &config.server;
     assert_eq!(server.head_read_timeout.as_secs(), 5);
     assert_eq!(server.body_read_timeout.as_secs(), 10);

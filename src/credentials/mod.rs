@@ -7,5 +7,5 @@ mod principal_arn;
 pub mod private;
 mod unique_id;
 
-pub use principal::{AccessKey, Credentials, Principal};
+pub use principal::{AccessKey, Credentials, Principal, SecretAccessKey};
 pub use principal_arn::{DEFAULT_SESSION_NAME, InvalidPrincipalArn, PrincipalArn, PrincipalType};

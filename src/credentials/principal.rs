@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 
 use super::principal_arn::PrincipalArn;
 use crate::audit::user_identity;
-use crate::aws::{AccessKeyId, Region};
+use crate::aws::{AccessKeyId, Region, Tags};
 use crate::limits::Subject;
 use crate::policy::Compiled;
 use crate::secret::Secret;
@@ -23,7 +23,7 @@ pub struct Principal {
     /// The value of `aws:userid`.
     pub user_id: Box<str>,
     /// Its tags, for `aws:PrincipalTag/KEY`.
-    pub tags: Vec<(Box<str>, Box<str>)>,
+    pub tags: Tags,
     /// Its own policies, then those of its groups; shared with others that have them.
     pub policies: Vec<Arc<Compiled>>,
     /// Whose quota its requests use up.
@@ -33,20 +33,9 @@ pub struct Principal {
 impl Principal {
     /// A principal with its unique id, as given or derived.
     #[must_use]
-    pub fn new(
-        arn: PrincipalArn,
-        unique_id: &str,
-        tags: Vec<(Box<str>, Box<str>)>,
-        policies: Vec<Arc<Compiled>>,
-    ) -> Self {
+    pub fn new(arn: PrincipalArn, unique_id: &str, tags: Tags, policies: Vec<Arc<Compiled>>) -> Self {
         let (user_id, quota) = (arn.user_id(unique_id).into(), Subject::of(arn.caller()));
         Self { arn, user_id, tags, policies, quota }
-    }
-
-    /// The value of its tag `key`; the case of a tag's key makes no difference to policies.
-    #[must_use]
-    pub fn tag(&self, key: &str) -> Option<&str> {
-        self.tags.iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_ref())
     }
 }
 
@@ -56,9 +45,8 @@ pub struct AccessKey {
     pub principal: Arc<Principal>,
     /// `userIdentity` of the audit records of requests signed with it.
     pub user_identity: Arc<str>,
-    secret: Secret<String>,
-    /// The signing key of the newest day it was used on.
-    signing_key: ArcSwapOption<(ScopeDate, SigningKey)>,
+    /// What its signatures are made with.
+    pub secret: SecretAccessKey,
 }
 
 impl AccessKey {
@@ -68,9 +56,29 @@ impl AccessKey {
         Self {
             user_identity: user_identity(principal.arn.caller(), unique_id, id.as_str(), None),
             principal: Arc::clone(principal),
-            secret,
-            signing_key: ArcSwapOption::empty(),
+            secret: SecretAccessKey::new(secret),
         }
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey").field("principal", &self.principal.arn.caller()).finish_non_exhaustive()
+    }
+}
+
+/// A secret access key, and the signing key of the newest day it was used on.
+#[derive(Debug)]
+pub struct SecretAccessKey {
+    secret: Secret<String>,
+    newest: ArcSwapOption<(ScopeDate, SigningKey)>,
+}
+
+impl SecretAccessKey {
+    /// A secret that was not used yet.
+    #[must_use]
+    pub fn new(secret: Secret<String>) -> Self {
+        Self { secret, newest: ArcSwapOption::empty() }
     }
 
     /// The key that signs on `date`, derived at its first use that day.
@@ -78,21 +86,15 @@ impl AccessKey {
     /// For five minutes around midnight clients may be on either day; the newer day's key is kept.
     #[must_use]
     pub fn signing_key(&self, date: ScopeDate, region: &Region) -> Arc<(ScopeDate, SigningKey)> {
-        let kept = self.signing_key.load();
+        let kept = self.newest.load();
         if let Some(kept) = kept.as_ref().filter(|kept| kept.0 == date) {
             return Arc::clone(kept);
         }
         let derived = Arc::new((date, SigningKey::derive(self.secret.expose(), date, region, "kms")));
         if kept.as_ref().is_none_or(|kept| kept.0 < date) {
-            self.signing_key.store(Some(Arc::clone(&derived)));
+            self.newest.store(Some(Arc::clone(&derived)));
         }
         derived
-    }
-}
-
-impl fmt::Debug for AccessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessKey").field("principal", &self.principal.arn.caller()).finish_non_exhaustive()
     }
 }
 
@@ -137,20 +139,13 @@ mod tests {
 
     fn key() -> AccessKey {
         let arn = "arn:aws:iam::111122223333:user/orders".parse().unwrap();
-        let tags = vec![("Team".into(), "blue".into())];
-        let principal = Arc::new(Principal::new(arn, "AIDACKCEVSQ6C2EXAMPLE", tags, Vec::new()));
+        let principal = Arc::new(Principal::new(arn, "AIDACKCEVSQ6C2EXAMPLE", Tags::default(), Vec::new()));
         AccessKey::new(&principal, "AIDACKCEVSQ6C2EXAMPLE", &ID.parse().unwrap(), Secret::new(SECRET.to_owned()))
     }
 
     #[test]
-    fn a_tag_is_found_whatever_the_case_of_its_key() {
-        let principal = Arc::clone(&key().principal);
-        assert_eq!((principal.tag("team"), principal.tag("TEAMS")), (Some("blue"), None));
-    }
-
-    #[test]
     fn a_signing_key_is_derived_once_a_day_and_the_day_before_does_not_drive_it_out() {
-        let (key, region) = (key(), "us-east-1".parse().unwrap());
+        let (key, region) = (key().secret, "us-east-1".parse().unwrap());
         let day = |text| ScopeDate::of(Timestamp::parse_basic(text).unwrap());
         let (before, after) = (day("20261123T235959Z"), day("20261124T000000Z"));
         let first = key.signing_key(after, &region);
