@@ -1,3 +1,3 @@
-//! What answers a request that was admitted.
+//! What answers the requests that are allowed.
 
 pub mod local;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::aws::KeyMaterialId;
+use crate::aws::{KeyArn, KeyMaterialId};
 
 /// A successful answer.
 #[derive(Clone, Debug, Default)]
@@ -15,13 +15,15 @@ pub struct Answer {
     pub source_key_material_id: Option<KeyMaterialId>,
     /// The record's `responseElements`, a JSON object; `None` is written as `null`.
     pub response_elements: Option<String>,
+    /// The key that the call made, for the record's `resources`.
+    pub created: Option<KeyArn>,
 }
 
 impl Answer {
     /// An answer with this body.
     #[must_use]
     pub const fn new(body: Bytes) -> Self {
-        Self { body, key_material_id: None, source_key_material_id: None, response_elements: None }
+        Self { body, key_material_id: None, source_key_material_id: None, response_elements: None, created: None }
     }
 
     /// The answer of an operation without an output: 200 and no body.

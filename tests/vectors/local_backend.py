@@ -58,7 +58,8 @@ def blob_vector(context: dict[str, str], plaintext: bytes) -> dict:
     keys = kbkdf(SECRET, "kmsgate/v1/message", N + MATERIAL_ID, 64)
     key, commitment = keys[:32], keys[32:]
     arn = KEY_ARN.encode()
-    header = b"KGW1" + b"\x01\x01" + struct.pack(">H", len(arn)) + arn + MATERIAL_ID + N + IV + commitment
+    key_tag = mac(kbkdf(ROOT_KEY, "kmsgate/v1/key-tag", STORE_ID, 32), arn + MATERIAL_ID)[:16]
+    header = b"KGW1" + b"\x01\x01" + struct.pack(">H", len(arn)) + arn + MATERIAL_ID + key_tag + N + IV + commitment
     aad = header + b"kmsgate/v1/encryption-context" + canonical(context)
     return {
         "context": context,

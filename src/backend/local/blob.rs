@@ -8,27 +8,29 @@
 //! 6         2      length a of the key ARN, most significant byte first
 //! 8         a      key ARN, UTF-8
 //! 8 + a     32     key material id
-//! 40 + a    16     N, random: the message's key is derived from it
-//! 56 + a    12     IV, random
-//! 68 + a    32     commitment to the key material (below)
-//! 100 + a   n      ciphertext, as long as the plaintext
-//! 100+a+n   16     tag
+//! 40 + a    16     key tag: by which the store knows its own blobs ([`key_tag`](super::key_tag))
+//! 56 + a    16     N, random: the message's key is derived from it
+//! 72 + a    12     IV, random
+//! 84 + a    32     commitment to the key material (below)
+//! 116 + a   n      ciphertext, as long as the plaintext
+//! 116+a+n   16     tag
 //! ```
 //!
 //! One derivation of 64 bytes (L = 512, label `kmsgate/v1/message`, context N | key material id) gives the AES key,
 //! its first half, and the commitment, its second. AES-GCM alone does not commit to a key: without the commitment
-//! one ciphertext could be made to open under two. The first 100 + a bytes, the header, are additional data.
+//! one ciphertext could be made to open under two. The first 116 + a bytes, the header, are additional data.
 //!
 //! How long a plaintext may be is the request model's to bound: a blob that was made is always one that is read.
 
 use super::gcm::{IV_BYTES, TAG_BYTES};
+use super::key_tag::{KEY_TAG_BYTES, KeyTagger};
 use crate::aws::{KeyArn, KeyMaterialId};
 
 const MAGIC: [u8; 4] = *b"KGW1";
 const VERSION: u8 = 1;
 const ALGORITHM: u8 = 1;
 /// Of a header, without the key ARN.
-const FIXED_BYTES: usize = 100;
+const FIXED_BYTES: usize = 116;
 
 /// Length of N.
 pub(super) const N_BYTES: usize = 16;
@@ -37,9 +39,10 @@ pub(super) const COMMITMENT_BYTES: usize = 32;
 
 /// A blob of the right form. Nothing in it is authentic until [`open`](super::message::open) has opened it.
 #[derive(Debug)]
-pub struct Blob<'a> {
+pub(super) struct Blob<'a> {
     key_arn: KeyArn,
     material_id: KeyMaterialId,
+    pub(super) key_tag: &'a [u8; KEY_TAG_BYTES],
     pub(super) n: &'a [u8; N_BYTES],
     pub(super) iv: &'a [u8; IV_BYTES],
     pub(super) commitment: &'a [u8; COMMITMENT_BYTES],
@@ -55,7 +58,7 @@ impl<'a> Blob<'a> {
     /// # Errors
     ///
     /// [`InvalidBlob`] if the bytes do not have the form of one.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, InvalidBlob> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, InvalidBlob> {
         Self::read(bytes).ok_or(InvalidBlob)
     }
 
@@ -68,12 +71,14 @@ impl<'a> Blob<'a> {
         let (arn_length, rest) = rest.split_first_chunk()?;
         let (arn, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*arn_length)))?;
         let (material_id, rest) = rest.split_first_chunk()?;
+        let (key_tag, rest) = rest.split_first_chunk()?;
         let (n, rest) = rest.split_first_chunk()?;
         let (iv, rest) = rest.split_first_chunk()?;
         let (commitment, sealed) = rest.split_first_chunk()?;
         Some(Self {
             key_arn: std::str::from_utf8(arn).ok()?.parse().ok()?,
             material_id: KeyMaterialId::from_bytes(*material_id),
+            key_tag,
             n,
             iv,
             commitment,
@@ -84,50 +89,41 @@ impl<'a> Blob<'a> {
 
     /// The key that the blob says it was made with.
     #[must_use]
-    pub const fn key_arn(&self) -> &KeyArn {
+    pub(super) const fn key_arn(&self) -> &KeyArn {
         &self.key_arn
     }
 
     /// The version of that key's material.
     #[must_use]
-    pub const fn material_id(&self) -> KeyMaterialId {
+    pub(super) const fn material_id(&self) -> KeyMaterialId {
         self.material_id
     }
 }
 
-/// What a blob begins with, to be written.
-pub(super) struct Header<'a> {
-    pub(super) key_arn: &'a KeyArn,
-    pub(super) material_id: KeyMaterialId,
-    pub(super) n: &'a [u8; N_BYTES],
-    pub(super) iv: &'a [u8; IV_BYTES],
-    pub(super) commitment: &'a [u8; COMMITMENT_BYTES],
-}
+/// What all blobs of one key and material begin with: magic to key tag.
+pub(super) struct Prefix(Box<[u8]>);
 
-impl Header<'_> {
-    pub(super) fn length(&self) -> usize {
-        FIXED_BYTES + self.key_arn.as_str().len()
-    }
-
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let arn = self.key_arn.as_str();
+impl Prefix {
+    pub(super) fn new(key_arn: &KeyArn, material_id: KeyMaterialId, tagger: &KeyTagger) -> Self {
+        let arn = key_arn.as_str();
         // A key ARN is shorter than 200 bytes: a region and an account have bounds of their own.
         let arn_length = u16::try_from(arn.len()).unwrap_or(u16::MAX);
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, ALGORITHM]);
-        out.extend_from_slice(&arn_length.to_be_bytes());
-        out.extend_from_slice(arn.as_bytes());
-        out.extend_from_slice(self.material_id.as_bytes());
-        out.extend_from_slice(self.n);
-        out.extend_from_slice(self.iv);
-        out.extend_from_slice(self.commitment);
+        let tag = tagger.tag(key_arn, material_id);
+        let versions = [VERSION, ALGORITHM];
+        let parts: [&[u8]; 6] =
+            [&MAGIC, &versions, &arn_length.to_be_bytes(), arn.as_bytes(), material_id.as_bytes(), &tag];
+        Self(parts.concat().into())
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
 /// A blob does not open, for whatever reason: a reason would tell a forger how far it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the ciphertext is not one of this key and encryption context")]
-pub struct InvalidBlob;
+pub(super) struct InvalidBlob;
 
 #[cfg(test)]
 mod tests {

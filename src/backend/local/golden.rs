@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::key_tag::KeyTagger;
 use super::material::{KeyMaterial, SECRET_BYTES};
+use super::message::Sealer;
 use super::root_key::RootKey;
 use super::store_id::StoreId;
 use crate::aws::{EncryptionContext, KeyArn, KeyMaterialId};
@@ -87,6 +89,14 @@ impl Golden {
 
     pub(super) fn material(&self) -> KeyMaterial {
         KeyMaterial::from_parts(self.material_id(), &self.secret())
+    }
+
+    pub(super) fn tagger(&self) -> KeyTagger {
+        self.root_key().key_tagger(&self.store_id())
+    }
+
+    pub(super) fn sealer(&self) -> Sealer {
+        Sealer::new(&self.key_arn(), self.material(), &self.tagger())
     }
 
     pub(super) fn material_id(&self) -> KeyMaterialId {

@@ -21,6 +21,8 @@ pub(super) enum Label {
     StoreSet,
     /// The value by which a store knows its root key, from the root key.
     RootKeyCheck,
+    /// The key of a store's key tags, from the root key.
+    KeyTag,
 }
 
 impl Label {
@@ -31,6 +33,7 @@ impl Label {
             Self::StoreHeader => "kmsgate/v1/store-header",
             Self::StoreSet => "kmsgate/v1/store-set",
             Self::RootKeyCheck => "kmsgate/v1/root-key-check",
+            Self::KeyTag => "kmsgate/v1/key-tag",
         }
     }
 }

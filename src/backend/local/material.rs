@@ -29,21 +29,21 @@ const ALGORITHM: u8 = 1;
 const PREFIX_BYTES: usize = 2 + IV_BYTES;
 pub(super) const SECRET_BYTES: usize = 32;
 /// Length of wrapped key material.
-pub const WRAPPED_BYTES: usize = PREFIX_BYTES + SECRET_BYTES + TAG_BYTES;
+pub(super) const WRAPPED_BYTES: usize = PREFIX_BYTES + SECRET_BYTES + TAG_BYTES;
 
 const WRAP_TAG: &[u8] = b"kmsgate/v1/key-material";
 const ID_TAG: &[u8] = b"kmsgate/v1/key-material-id";
 
 /// 256 bits from which the keys of messages are derived.
 #[derive(Debug)]
-pub struct KeyMaterial {
+pub(super) struct KeyMaterial {
     id: KeyMaterialId,
     secret: Secret<[u8; SECRET_BYTES]>,
 }
 
 /// What wrapped key material is bound to, beside its id.
 #[derive(Clone, Copy, Debug)]
-pub struct Binding<'a> {
+pub(super) struct Binding<'a> {
     /// The store it is in.
     pub store: &'a StoreId,
     /// The key it belongs to.
@@ -60,7 +60,7 @@ impl KeyMaterial {
     /// # Errors
     ///
     /// [`Exhausted`] if there are no random bytes.
-    pub fn generate() -> Result<Self, Exhausted> {
+    pub(super) fn generate() -> Result<Self, Exhausted> {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(ID_TAG);
         hash.update(&random::bytes::<32>()?);
@@ -78,7 +78,7 @@ impl KeyMaterial {
 
     /// Its id, which every blob made with it names.
     #[must_use]
-    pub const fn id(&self) -> KeyMaterialId {
+    pub(super) const fn id(&self) -> KeyMaterialId {
         self.id
     }
 
@@ -91,7 +91,7 @@ impl KeyMaterial {
     /// # Errors
     ///
     /// [`Exhausted`] if there are no random bytes.
-    pub fn wrap(&self, key: &WrappingKey, binding: &Binding<'_>) -> Result<[u8; WRAPPED_BYTES], Exhausted> {
+    pub(super) fn wrap(&self, key: &WrappingKey, binding: &Binding<'_>) -> Result<[u8; WRAPPED_BYTES], Exhausted> {
         Ok(self.wrap_with(&random::bytes()?, key, binding))
     }
 
@@ -112,7 +112,7 @@ impl KeyMaterial {
     /// # Errors
     ///
     /// [`InvalidWrapping`] if it was wrapped with another root key, id or binding, or is changed in any bit.
-    pub fn unwrap(
+    pub(super) fn unwrap(
         wrapped: &[u8],
         id: KeyMaterialId,
         key: &WrappingKey,
@@ -156,7 +156,7 @@ impl Binding<'_> {
 /// Wrapped key material does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the wrapped key material is not of this key, store and root key, or was edited")]
-pub struct InvalidWrapping;
+pub(super) struct InvalidWrapping;
 
 #[cfg(test)]
 mod tests {

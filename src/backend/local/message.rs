@@ -3,9 +3,10 @@
 //! The additional data of AES-GCM is `header | "kmsgate/v1/encryption-context" | canonical encryption context`. The
 //! header says its own length, so that no other header and context give the same bytes.
 
-use super::blob::{Blob, COMMITMENT_BYTES, Header, InvalidBlob, N_BYTES};
+use super::blob::{Blob, COMMITMENT_BYTES, InvalidBlob, N_BYTES, Prefix};
 use super::gcm::{self, IV_BYTES, TAG_BYTES};
 use super::kdf::{self, Label};
+use super::key_tag::KeyTagger;
 use super::material::KeyMaterial;
 use crate::aws::{EncryptionContext, KeyArn};
 use crate::random::{self, Exhausted};
@@ -19,7 +20,7 @@ const CONTEXT_TAG: &[u8] = b"kmsgate/v1/encryption-context";
 /// # Errors
 ///
 /// [`InvalidBlob`] if any bit of the blob, the material or the context is another than when it was sealed.
-pub fn open(
+pub(super) fn open(
     blob: &Blob<'_>,
     material: &KeyMaterial,
     context: &EncryptionContext,
@@ -38,37 +39,72 @@ pub fn open(
     Ok(text)
 }
 
-/// Seals `plaintext`.
-///
-/// # Errors
-///
-/// [`Exhausted`] if there are no random bytes.
-pub fn seal(
-    material: &KeyMaterial,
-    key_arn: &KeyArn,
-    context: &EncryptionContext,
-    plaintext: &[u8],
-) -> Result<Vec<u8>, Exhausted> {
-    let copy = |room: &mut [u8]| {
-        room.copy_from_slice(plaintext);
-        Ok(())
-    };
-    seal_with(&Fresh::draw()?, material, key_arn, context, plaintext.len(), copy)
+/// Seals under one key and its material.
+pub(super) struct Sealer {
+    prefix: Prefix,
+    material: KeyMaterial,
 }
 
-/// Seals `length` random bytes that are never anywhere else: they are drawn into the place where they are then
-/// encrypted.
-///
-/// # Errors
-///
-/// [`Exhausted`] if there are no random bytes.
-pub fn seal_random(
-    material: &KeyMaterial,
-    key_arn: &KeyArn,
-    context: &EncryptionContext,
-    length: usize,
-) -> Result<Vec<u8>, Exhausted> {
-    seal_with(&Fresh::draw()?, material, key_arn, context, length, random::fill)
+impl Sealer {
+    /// Seals under `material`, which is that of the key.
+    #[must_use]
+    pub(super) fn new(key_arn: &KeyArn, material: KeyMaterial, tagger: &KeyTagger) -> Self {
+        Self { prefix: Prefix::new(key_arn, material.id(), tagger), material }
+    }
+
+    /// What it seals under.
+    #[must_use]
+    pub(super) const fn material(&self) -> &KeyMaterial {
+        &self.material
+    }
+
+    /// Seals `plaintext`.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] if there are no random bytes.
+    pub(super) fn seal(&self, context: &EncryptionContext, plaintext: &[u8]) -> Result<Vec<u8>, Exhausted> {
+        let copy = |room: &mut [u8]| {
+            room.copy_from_slice(plaintext);
+            Ok(())
+        };
+        self.seal_with(&Fresh::draw()?, context, plaintext.len(), copy)
+    }
+
+    /// Seals `length` random bytes that are never anywhere else: they are drawn into the place where they are then
+    /// encrypted.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] if there are no random bytes.
+    pub(super) fn seal_random(&self, context: &EncryptionContext, length: usize) -> Result<Vec<u8>, Exhausted> {
+        self.seal_with(&Fresh::draw()?, context, length, random::fill)
+    }
+
+    /// Seals the `length` bytes that `write` puts into their place. The one allocation has the blob's exact size.
+    fn seal_with(
+        &self,
+        Fresh { n, iv }: &Fresh,
+        context: &EncryptionContext,
+        length: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<(), Exhausted>,
+    ) -> Result<Vec<u8>, Exhausted> {
+        let keys = MessageKeys::derive(&self.material, n);
+        let parts: [&[u8]; 4] = [self.prefix.as_bytes(), n, iv, keys.commitment()];
+        let header_length = parts.iter().map(|part| part.len()).sum();
+        let size = header_length + length + TAG_BYTES;
+        let mut blob = Vec::with_capacity(size);
+        for part in parts {
+            blob.extend_from_slice(part);
+        }
+        let aad = additional_data(&blob, context);
+        blob.resize(size, 0);
+        let (_, room) = blob.split_at_mut(header_length);
+        let (text, _) = room.split_at_mut(length);
+        write(text)?;
+        gcm::seal(keys.aes(), iv, &aad, room);
+        Ok(blob)
+    }
 }
 
 /// What no two messages share.
@@ -81,29 +117,6 @@ impl Fresh {
     fn draw() -> Result<Self, Exhausted> {
         Ok(Self { n: random::bytes()?, iv: random::bytes()? })
     }
-}
-
-/// Seals the `length` bytes that `write` puts into their place. The one allocation has the blob's exact size.
-fn seal_with(
-    Fresh { n, iv }: &Fresh,
-    material: &KeyMaterial,
-    key_arn: &KeyArn,
-    context: &EncryptionContext,
-    length: usize,
-    write: impl FnOnce(&mut [u8]) -> Result<(), Exhausted>,
-) -> Result<Vec<u8>, Exhausted> {
-    let keys = MessageKeys::derive(material, n);
-    let header = Header { key_arn, material_id: material.id(), n, iv, commitment: keys.commitment() };
-    let size = header.length() + length + TAG_BYTES;
-    let mut blob = Vec::with_capacity(size);
-    header.write(&mut blob);
-    let aad = additional_data(&blob, context);
-    blob.resize(size, 0);
-    let (_, room) = blob.split_at_mut(header.length());
-    let (text, _) = room.split_at_mut(length);
-    write(text)?;
-    gcm::seal(keys.aes(), iv, &aad, room);
-    Ok(blob)
 }
 
 /// Both keys of one message: AES key and commitment.
@@ -158,13 +171,13 @@ mod tests {
     }
 
     fn sealed(golden: &Golden, pairs: &[(&str, &str)]) -> Vec<u8> {
-        seal(&golden.material(), &golden.key_arn(), &context(pairs), b"any plaintext").unwrap()
+        golden.sealer().seal(&context(pairs), b"any plaintext").unwrap()
     }
 
     #[test]
     fn blobs_are_those_of_an_independent_implementation() {
         let golden = golden();
-        let (material, key_arn) = (golden.material(), golden.key_arn());
+        let (material, sealer) = (golden.material(), golden.sealer());
         for vector in &golden.blobs {
             let (context, plaintext) = (vector.context(), hex::decode(&vector.plaintext).unwrap());
             let fresh = Fresh { n: golden.n(), iv: golden.iv() };
@@ -174,7 +187,7 @@ mod tests {
             };
             let keys = MessageKeys::derive(&material, &fresh.n);
             assert_eq!(hex::encode(keys.commitment()), vector.commitment);
-            let blob = seal_with(&fresh, &material, &key_arn, &context, plaintext.len(), copy).unwrap();
+            let blob = sealer.seal_with(&fresh, &context, plaintext.len(), copy).unwrap();
             let header = Blob::parse(&blob).unwrap().header;
             assert_eq!(hex::encode(additional_data(header, &context)), vector.additional_data);
             assert_eq!(hex::encode(&blob), vector.bytes);
@@ -234,11 +247,8 @@ mod tests {
     #[test]
     fn a_blob_made_by_hand_does_not_open() {
         let golden = golden();
-        let (material, key_arn) = (golden.material(), golden.key_arn());
-        let header =
-            Header { key_arn: &key_arn, material_id: material.id(), n: &[0; 16], iv: &[0; 12], commitment: &[0; 32] };
-        let mut blob = Vec::new();
-        header.write(&mut blob);
+        let (material, sealer) = (golden.material(), golden.sealer());
+        let mut blob = [sealer.prefix.as_bytes(), &[0; N_BYTES + IV_BYTES + COMMITMENT_BYTES]].concat();
         blob.extend_from_slice(&[0; 48]);
         assert!(Blob::parse(&blob).is_ok());
         assert_eq!(open_bytes(&blob, &material, EncryptionContext::EMPTY), Err(InvalidBlob));
@@ -248,11 +258,9 @@ mod tests {
     fn a_tag_right_under_the_key_does_not_do_without_the_commitment() {
         let golden = golden();
         let material = golden.material();
-        let (n, iv, key_arn) = (golden.n(), golden.iv(), golden.key_arn());
+        let (n, iv, sealer) = (golden.n(), golden.iv(), golden.sealer());
         let keys = MessageKeys::derive(&material, &n);
-        let header = Header { key_arn: &key_arn, material_id: material.id(), n: &n, iv: &iv, commitment: &[0; 32] };
-        let mut blob = Vec::new();
-        header.write(&mut blob);
+        let mut blob = [sealer.prefix.as_bytes(), &n, &iv, &[0; COMMITMENT_BYTES]].concat();
         let aad = additional_data(&blob, EncryptionContext::EMPTY);
         let mut room = [0; 48];
         gcm::seal(keys.aes(), &iv, &aad, &mut room);
@@ -272,10 +280,10 @@ mod tests {
     #[test]
     fn random_plaintexts_have_the_length_asked_for_and_differ() {
         let golden = golden();
-        let (material, key_arn, none) = (golden.material(), golden.key_arn(), EncryptionContext::EMPTY);
+        let (material, sealer, none) = (golden.material(), golden.sealer(), EncryptionContext::EMPTY);
         for length in [1, 16, 32, 1024] {
             let text = || {
-                let blob = seal_random(&material, &key_arn, none, length).unwrap();
+                let blob = sealer.seal_random(none, length).unwrap();
                 open_bytes(&blob, &material, none).unwrap()
             };
             let (one, other) = (text(), text());
@@ -288,7 +296,9 @@ mod tests {
     fn the_largest_plaintext_of_the_longest_key_arn_fits() {
         let region = format!("us-{}-1", "a".repeat(27)).parse().unwrap();
         let key_arn = KeyArn::new(&region, "111122223333".parse().unwrap(), golden().key_arn().id());
-        let blob = seal(&golden().material(), &key_arn, EncryptionContext::EMPTY, &[0; MAX_PLAINTEXT]).unwrap();
+        let blob = Sealer::new(&key_arn, golden().material(), &golden().tagger())
+            .seal(EncryptionContext::EMPTY, &[0; MAX_PLAINTEXT])
+            .unwrap();
         assert!(blob.len() <= MAX_BLOB, "{} bytes", blob.len());
         assert_eq!(blob.len(), blob.capacity());
     }
@@ -299,10 +309,11 @@ mod tests {
             pairs in proptest::collection::btree_map(".{0,20}", ".{0,20}", 0..5),
             plaintext in proptest::collection::vec(any::<u8>(), 1..=MAX_PLAINTEXT),
         ) {
-            let (material, key_arn) = (KeyMaterial::generate().unwrap(), golden().key_arn());
+            let golden = golden();
+            let sealer = Sealer::new(&golden.key_arn(), KeyMaterial::generate().unwrap(), &golden.tagger());
             let context = EncryptionContext::from_pairs(pairs.into_iter().collect()).unwrap();
-            let blob = seal(&material, &key_arn, &context, &plaintext).unwrap();
-            prop_assert_eq!(open_bytes(&blob, &material, &context).unwrap(), plaintext);
+            let blob = sealer.seal(&context, &plaintext).unwrap();
+            prop_assert_eq!(open_bytes(&blob, sealer.material(), &context).unwrap(), plaintext);
         }
 
         #[test]

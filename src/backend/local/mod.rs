@@ -1,15 +1,195 @@
-//! The gateway as the KMS itself: keys sealed in an embedded store.
+//! The local backend: a KMS whose keys are sealed in an embedded store under one root key.
 //!
-//! The hierarchy is that of AWS KMS: a root key that is never in the store, key material wrapped under it and
-//! bound to its metadata, a key derived for each message, AES-256-GCM.
+//! root key -> key material (wrapped, bound to its key) -> a key derived for each message -> AES-256-GCM over header
+//! and encryption context. All key state is in memory as one [`KeyView`] a key; requests that only use keys touch
+//! nothing else. Changes go through one thread that commits before it publishes and answers.
 
-pub mod blob;
+mod aliases;
+mod blob;
+mod changes;
+mod ciphertexts;
+mod data_keys;
+mod describe;
+mod directory;
 mod gcm;
 #[cfg(test)]
 mod golden;
 mod kdf;
-pub mod material;
-pub mod message;
-pub mod root_key;
-pub mod store;
-pub mod store_id;
+mod key;
+mod key_tag;
+mod manage;
+mod material;
+mod message;
+mod open;
+mod pages;
+mod records;
+mod resolve;
+mod root_key;
+mod store;
+mod store_id;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use changes::{Changes, Edit};
+use directory::{Alias, Directory};
+use records::Records;
+
+pub use changes::Done;
+pub use key::{KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
+pub use manage::DEFAULT_PENDING_WINDOW_DAYS;
+pub use open::OpenError;
+pub use resolve::{Found, Keys, NamedBy};
+
+use crate::aws::{AccountId, AliasName, KeyArn, Operation, Region, Tags};
+use crate::kms::{Answer, Exception, Input};
+use crate::random::Exhausted;
+
+/// A KMS of one account and region.
+pub struct LocalBackend {
+    site: Site,
+    directory: Arc<ArcSwap<Directory>>,
+    changes: Changes,
+    records: Arc<Records>,
+}
+
+/// Whether this backend answers the operation.
+const fn is_served(operation: Operation) -> bool {
+    use Operation as Op;
+    matches!(
+        operation,
+        Op::GenerateDataKeyWithoutPlaintext
+            | Op::GenerateDataKey
+            | Op::Encrypt
+            | Op::Decrypt
+            | Op::ReEncrypt
+            | Op::GenerateRandom
+            | Op::CreateKey
+            | Op::DescribeKey
+            | Op::ListKeys
+            | Op::EnableKey
+            | Op::DisableKey
+            | Op::ScheduleKeyDeletion
+            | Op::CancelKeyDeletion
+            | Op::CreateAlias
+            | Op::ListAliases
+    )
+}
+
+impl LocalBackend {
+    /// Answers an operation that changes nothing. `keys` are what [`Self::resolve`] found for `input`.
+    ///
+    /// # Errors
+    ///
+    /// KMS's refusals, in KMS's order.
+    pub fn answer(&self, input: &Input, keys: &Keys) -> Result<Answer, Exception> {
+        match input.operation() {
+            Operation::GenerateDataKeyWithoutPlaintext => data_keys::generate_without_plaintext(input, keys),
+            Operation::GenerateDataKey => data_keys::generate(input, keys),
+            Operation::Encrypt => data_keys::encrypt(input, keys),
+            Operation::Decrypt => self.decrypt(input, keys),
+            Operation::ReEncrypt => self.re_encrypt(input, keys),
+            Operation::GenerateRandom => data_keys::generate_random(input),
+            Operation::DescribeKey => describe::describe(keys),
+            Operation::ListKeys => describe::list(&self.directory.load(), input),
+            Operation::ListAliases => aliases::list(&self.site, &self.directory.load(), input, keys),
+            other => Err(resolve::not_served(other)),
+        }
+    }
+
+    /// Carries out an operation that changes something, whether or not the future that it returns is waited for.
+    /// `done` is told the outcome first.
+    ///
+    /// # Errors
+    ///
+    /// KMS's refusals, judged by the state that the change is made to; `KMSInternalException` if it could not be
+    /// stored, and then nothing has changed.
+    pub fn change(
+        &self,
+        input: Input,
+        keys: Keys,
+        done: Done,
+    ) -> impl Future<Output = Result<Answer, Exception>> + Send + use<> {
+        let (site, records) = (self.site.clone(), Arc::clone(&self.records));
+        let plan = move |directory: &Directory, now| match input.operation() {
+            Operation::CreateKey => manage::create(&site, &records, directory, &input, now),
+            Operation::EnableKey => manage::switch(directory, &keys, KeyState::Enabled),
+            Operation::DisableKey => manage::switch(directory, &keys, KeyState::Disabled),
+            Operation::ScheduleKeyDeletion => manage::schedule_deletion(directory, &input, &keys, now),
+            Operation::CancelKeyDeletion => manage::cancel_deletion(directory, &keys),
+            Operation::CreateAlias => aliases::create(&site, directory, &input, &keys, now),
+            other => Err(resolve::not_served(other)),
+        };
+        let answer = self.changes.submit(Box::new(plan), done);
+        async move { answer.await.unwrap_or_else(|_| Err(stopped())) }
+    }
+
+    /// The key that `alias` points to; makes both if there is no such alias. Blocks until they are stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::change`].
+    pub fn ensure_key(&self, alias: &AliasName, description: &str) -> Result<KeyArn, Exception> {
+        if let Some(key) = self.directory.load().aliased(alias.as_str()) {
+            return Ok(key.arn.clone());
+        }
+        let (site, records) = (self.site.clone(), Arc::clone(&self.records));
+        let (name, description) = (alias.clone(), description.to_owned());
+        let make = move |_: &Directory, now| {
+            let key = manage::new_key(&site, &records, &description, Tags::default(), now)?;
+            let alias = Alias { target: key.id(), created: now, updated: now };
+            Ok((Edit::KeyWithAlias(key, name, alias), Answer::empty()))
+        };
+        let answer = self.changes.submit(Box::new(make), Box::new(|_| ()));
+        answer.blocking_recv().unwrap_or_else(|_| Err(stopped()))?;
+        let key = self.directory.load().aliased(alias.as_str()).map(|key| key.arn.clone());
+        key.ok_or_else(|| Exception::not_found_alias(alias.as_str()))
+    }
+
+    /// Why changes cannot be stored, if that is so; for readiness.
+    #[must_use]
+    pub fn unready(&self) -> Option<String> {
+        self.changes.failing().then(|| "the key store cannot be written; see the log".to_owned())
+    }
+}
+
+/// Whose KMS this is.
+#[derive(Clone, Debug)]
+struct Site {
+    region: Region,
+    account: AccountId,
+}
+
+impl fmt::Debug for LocalBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalBackend").field("keys", &self.directory.load().keys.len()).finish_non_exhaustive()
+    }
+}
+
+/// The key that the request is about.
+fn main_key(keys: &Keys) -> Result<&Arc<KeyView>, Exception> {
+    keys.main.as_ref().map(|found| &found.key).ok_or_else(unresolved)
+}
+
+/// That key as it is now.
+fn current<'d>(directory: &'d Directory, keys: &Keys) -> Result<&'d Arc<KeyView>, Exception> {
+    let key = main_key(keys)?;
+    directory.key(key.id()).ok_or_else(|| Exception::not_found_key(key.arn.as_str()))
+}
+
+/// Every operation on a key requires the member that names it, so this is never seen.
+fn unresolved() -> Exception {
+    Exception::kms_internal().with_detail("no key was resolved")
+}
+
+fn stopped() -> Exception {
+    Exception::kms_internal().with_detail("the key store has stopped")
+}
+
+impl From<Exhausted> for Exception {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::kms_internal().with_detail(exhausted.to_string())
+    }
+}

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::kdf::{self, Label};
+use super::key_tag::KeyTagger;
 use super::store_id::StoreId;
 use crate::credentials::private;
 use crate::faults::Fault;
@@ -31,7 +32,7 @@ const RESTORE: &str = "restore the file from its copy; no other root key opens t
 
 /// 256 bits under which all keys of a store are wrapped.
 #[derive(Debug)]
-pub struct RootKey(Secret<[u8; ROOT_KEY_BYTES]>);
+pub(super) struct RootKey(Secret<[u8; ROOT_KEY_BYTES]>);
 
 impl RootKey {
     /// Makes a root key and writes it to `file`, which must not exist, with mode 0600.
@@ -39,7 +40,7 @@ impl RootKey {
     /// # Errors
     ///
     /// [`RootKeyError::Exists`] and [`RootKeyError::NotWritten`]. A file that exists is never touched.
-    pub fn create(file: &Path) -> Result<Self, RootKeyError> {
+    pub(super) fn create(file: &Path) -> Result<Self, RootKeyError> {
         let mut key = Self(Secret::new([0; ROOT_KEY_BYTES]));
         let written = random::fill(key.0.expose_mut())
             .map_err(io::Error::other)
@@ -62,7 +63,7 @@ impl RootKey {
     /// # Errors
     ///
     /// [`RootKeyError::Missing`], [`RootKeyError::Unreadable`] and [`RootKeyError::Malformed`].
-    pub fn read(file: &Path) -> Result<Self, RootKeyError> {
+    pub(super) fn read(file: &Path) -> Result<Self, RootKeyError> {
         let missing = || RootKeyError::Missing(Fault::of_file(file, "does not exist", RESTORE));
         let text = private::read_if_exists(file).map_err(RootKeyError::Unreadable)?.ok_or_else(missing)?;
         let malformed = || RootKeyError::Malformed(Fault::of_file(file, "does not hold a root key", RESTORE));
@@ -90,8 +91,13 @@ impl RootKey {
 
     /// The key that wraps key material.
     #[must_use]
-    pub fn wrapping_key(&self) -> WrappingKey {
+    pub(super) fn wrapping_key(&self) -> WrappingKey {
         WrappingKey(self.derive(Label::Wrapping, &[]))
+    }
+
+    /// What marks the blobs of the store with this id as its own.
+    pub(super) fn key_tagger(&self, store: &StoreId) -> KeyTagger {
+        KeyTagger::new(self.derive(Label::KeyTag, store.as_bytes()).expose())
     }
 
     /// The keys that authenticate the store with this id.
@@ -113,7 +119,7 @@ impl RootKey {
 
 /// Wraps key material, and nothing else.
 #[derive(Debug)]
-pub struct WrappingKey(Secret<[u8; 32]>);
+pub(super) struct WrappingKey(Secret<[u8; 32]>);
 
 impl WrappingKey {
     pub(super) const fn expose(&self) -> &[u8; 32] {

@@ -6,7 +6,7 @@ use crate::random::{self, Exhausted};
 
 /// 16 random bytes, drawn when the store is created. Not a secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct StoreId([u8; 16]);
+pub(super) struct StoreId([u8; 16]);
 
 impl StoreId {
     /// A new id.
@@ -14,19 +14,19 @@ impl StoreId {
     /// # Errors
     ///
     /// [`Exhausted`] if there are no random bytes.
-    pub fn generate() -> Result<Self, Exhausted> {
+    pub(super) fn generate() -> Result<Self, Exhausted> {
         random::bytes().map(Self)
     }
 
     /// From the bytes that a store holds.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
     /// The bytes.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
+    pub(super) const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }

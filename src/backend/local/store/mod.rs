@@ -30,9 +30,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use database::{Database, write_header, write_rows};
-pub use error::StoreError;
+pub(super) use error::StoreError;
 use header::Header;
-pub use row::{Change, Kind, Revision, Row, RowId, Rows};
+pub(super) use row::{Change, Kind, Revision, Row, RowId, Rows};
 use row_set::RowSet;
 
 use super::root_key::RootKey;
@@ -43,7 +43,7 @@ use crate::secret::same;
 
 /// An open store. While it is open no other process can open it, and this one must not either, not even to copy the
 /// file: POSIX drops a process's locks on a file when any descriptor of it is closed.
-pub struct Store {
+pub(super) struct Store {
     database: Database,
     id: StoreId,
     revision: Revision,
@@ -59,7 +59,7 @@ impl Store {
     ///
     /// [`StoreError::Exists`] if there is a file of that name; nothing is ever overwritten. Else what the file system
     /// answers.
-    pub fn create(file: &Path, root_key: &RootKey) -> Result<Self, StoreError> {
+    pub(super) fn create(file: &Path, root_key: &RootKey) -> Result<Self, StoreError> {
         let directory = directory_of(file);
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         refuse_leftovers(file)?;
@@ -79,7 +79,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`]; the file is then as it was.
-    pub fn open(file: &Path, root_key: &RootKey) -> Result<(Self, Rows), StoreError> {
+    pub(super) fn open(file: &Path, root_key: &RootKey) -> Result<(Self, Rows), StoreError> {
         if !fs::exists(file)? {
             return Err(StoreError::Missing);
         }
@@ -101,13 +101,13 @@ impl Store {
 
     /// The store's id, which wrapped key material is bound to.
     #[must_use]
-    pub const fn id(&self) -> StoreId {
+    pub(super) const fn id(&self) -> StoreId {
         self.id
     }
 
     /// The revision of the last change.
     #[must_use]
-    pub const fn revision(&self) -> Revision {
+    pub(super) const fn revision(&self) -> Revision {
         self.revision
     }
 
@@ -118,7 +118,7 @@ impl Store {
     /// [`StoreError`]; nothing is changed then, and the same or another change may be tried. Only if the disk failed
     /// while the change was being synced, and the process then ends before another, may it be found when the store is
     /// opened again.
-    pub fn commit(&mut self, change: &Change) -> Result<Revision, StoreError> {
+    pub(super) fn commit(&mut self, change: &Change) -> Result<Revision, StoreError> {
         let revision = self.revision.next();
         let step = self.rows.step(&change.put, &change.delete);
         let mac = header::mac(&self.header_key, &self.id, revision, &step.total);

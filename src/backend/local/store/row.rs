@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a row is of. Sorted as the names are, for the database keeps rows in that order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// An alias, by its name.
     Alias,
     /// A KMS key, by its id.
@@ -15,11 +15,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Alias, Self::Key, Self::Material];
+    pub(crate) const ALL: [Self; 3] = [Self::Alias, Self::Key, Self::Material];
 
     /// The kind's name in the database and in what is authenticated.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Alias => "alias",
             Self::Key => "key",
@@ -34,7 +34,7 @@ impl Kind {
 
 /// What names a row; no two rows share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowId {
+pub(crate) struct RowId {
     /// What the row is of.
     pub kind: Kind,
     /// Its name among its kind.
@@ -44,14 +44,14 @@ pub struct RowId {
 impl RowId {
     /// The row of this kind and name.
     #[must_use]
-    pub fn new(kind: Kind, id: &str) -> Self {
+    pub(crate) fn new(kind: Kind, id: &str) -> Self {
         Self { kind, id: id.into() }
     }
 }
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     /// What names it.
     pub id: RowId,
     /// What it says, in a form that is the caller's.
@@ -60,7 +60,7 @@ pub struct Row {
 
 /// All rows as they were at one revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// The revision.
     pub revision: Revision,
     /// The rows, sorted by their ids.
@@ -69,7 +69,7 @@ pub struct Rows {
 
 /// What one transaction does: first it deletes, then it puts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// Rows to add, or to replace where there is one of that id.
     pub put: Vec<Row>,
     /// Rows to take away. One that is not there is no fault.
@@ -78,21 +78,21 @@ pub struct Change {
 
 /// How often a store was changed since it was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Revision(u64);
+pub(crate) struct Revision(u64);
 
 impl Revision {
     /// Of a store that was just created.
-    pub const FIRST: Self = Self(0);
+    pub(crate) const FIRST: Self = Self(0);
 
     /// As a record has it.
     #[must_use]
-    pub const fn from_number(number: u64) -> Self {
+    pub(crate) const fn from_number(number: u64) -> Self {
         Self(number)
     }
 
     /// As a number.
     #[must_use]
-    pub const fn number(self) -> u64 {
+    pub(crate) const fn number(self) -> u64 {
         self.0
     }
 

@@ -1,0 +1,124 @@
+//! `GenerateDataKeyWithoutPlaintext`, `GenerateDataKey`, `Encrypt` and `GenerateRandom`.
+//!
+//! The order of the checks is that of KMS: sizes, the key's state, the algorithm, and last the dry run.
+
+use super::Keys;
+use super::key::{KEY_SPEC, KeyState, KeyView};
+use crate::aws::Member;
+use crate::kms::{Answer, Exception, Input, JsonObject};
+use crate::random;
+use crate::secret::Secret;
+
+/// An answer with one ciphertext of a data key.
+const USUAL_ANSWER: usize = 640;
+
+/// Answers `GenerateDataKeyWithoutPlaintext`: the data key exists only inside its ciphertext.
+pub(super) fn generate_without_plaintext(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
+    let key = super::main_key(keys)?;
+    let length = data_key_bytes(input)?;
+    usable(key)?;
+    not_dry(input)?;
+    let context = input.context(Member::EncryptionContext);
+    let blob = key.sealer.seal_random(context, length)?;
+    let id = key.sealer.material().id();
+    let body = JsonObject::with_capacity(USUAL_ANSWER)
+        .blob("CiphertextBlob", &blob)
+        .text("KeyId", key.arn.as_str())
+        .text("KeyMaterialId", id.hex().as_str())
+        .finish();
+    Ok(Answer::new(body).with_key_material(id))
+}
+
+/// Answers `GenerateDataKey`.
+pub(super) fn generate(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
+    let key = super::main_key(keys)?;
+    let length = data_key_bytes(input)?;
+    no_recipient(input)?;
+    usable(key)?;
+    not_dry(input)?;
+    let plaintext = random_bytes(length)?;
+    let blob = key.sealer.seal(input.context(Member::EncryptionContext), plaintext.expose())?;
+    let id = key.sealer.material().id();
+    let body = JsonObject::with_capacity(USUAL_ANSWER + 2 * length)
+        .blob("CiphertextBlob", &blob)
+        .blob("Plaintext", plaintext.expose())
+        .text("KeyId", key.arn.as_str())
+        .text("KeyMaterialId", id.hex().as_str())
+        .finish_secret();
+    Ok(Answer::new(body).with_key_material(id))
+}
+
+/// Answers `Encrypt`.
+pub(super) fn encrypt(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
+    let key = super::main_key(keys)?;
+    usable(key)?;
+    symmetric(input, Member::EncryptionAlgorithm)?;
+    not_dry(input)?;
+    let plaintext = input.blob(Member::Plaintext).unwrap_or_default();
+    let blob = key.sealer.seal(input.context(Member::EncryptionContext), plaintext)?;
+    let body = JsonObject::with_capacity(USUAL_ANSWER + 2 * plaintext.len())
+        .blob("CiphertextBlob", &blob)
+        .text("KeyId", key.arn.as_str())
+        .text("EncryptionAlgorithm", KEY_SPEC)
+        .finish();
+    Ok(Answer::new(body).with_key_material(key.sealer.material().id()))
+}
+
+/// Answers `GenerateRandom`.
+pub(super) fn generate_random(input: &Input) -> Result<Answer, Exception> {
+    let length = input.integer(Member::NumberOfBytes).ok_or_else(Exception::number_of_bytes_required)?;
+    if input.string(Member::CustomKeyStoreId).is_some() {
+        return Err(Exception::unsupported("Custom key stores are not served by kmsgate's local backend."));
+    }
+    no_recipient(input)?;
+    let bytes = random_bytes(usize::try_from(length).unwrap_or_default())?;
+    let body = JsonObject::with_capacity(32 + 2 * bytes.expose().len()).blob("Plaintext", bytes.expose());
+    Ok(Answer::new(body.finish_secret()))
+}
+
+/// How long the data key is: by its specification or in bytes, and not both.
+fn data_key_bytes(input: &Input) -> Result<usize, Exception> {
+    match (input.string(Member::KeySpec), input.integer(Member::NumberOfBytes)) {
+        (Some("AES_256"), None) => Ok(32),
+        (Some("AES_128"), None) => Ok(16),
+        // The model has bounded it to 1,024.
+        (None, Some(bytes)) => usize::try_from(bytes).map_err(|_| Exception::number_of_bytes_or_key_spec()),
+        _ => Err(Exception::number_of_bytes_or_key_spec()),
+    }
+}
+
+/// Refuses what the key's state excludes.
+pub(super) fn usable(key: &KeyView) -> Result<(), Exception> {
+    match key.state {
+        KeyState::Enabled => Ok(()),
+        KeyState::Disabled => Err(Exception::disabled(key.arn.as_str())),
+        KeyState::PendingDeletion(_) => Err(Exception::invalid_state(key.arn.as_str(), "pending deletion")),
+    }
+}
+
+/// Refuses the algorithms of other keys.
+pub(super) fn symmetric(input: &Input, member: Member) -> Result<(), Exception> {
+    match input.string(member) {
+        None | Some(KEY_SPEC) => Ok(()),
+        Some(other) => Err(Exception::algorithm(other, KEY_SPEC)),
+    }
+}
+
+/// Attestation documents of Nitro enclaves are not verified here, so nothing is encrypted for one.
+pub(super) fn no_recipient(input: &Input) -> Result<(), Exception> {
+    match input.recipient() {
+        None => Ok(()),
+        Some(_) => Err(Exception::unsupported("Recipient is not served by kmsgate's local backend.")),
+    }
+}
+
+/// Ends a dry run: everything that could have failed was checked.
+pub(super) fn not_dry(input: &Input) -> Result<(), Exception> {
+    if input.dry_run() { Err(Exception::dry_run()) } else { Ok(()) }
+}
+
+fn random_bytes(length: usize) -> Result<Secret<Vec<u8>>, Exception> {
+    let mut bytes = Secret::new(vec![0; length]);
+    random::fill(bytes.expose_mut())?;
+    Ok(bytes)
+}

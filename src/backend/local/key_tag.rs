@@ -1,0 +1,56 @@
+//! Key tags: how a store knows a ciphertext of a key that it no longer has from one that it never had.
+//!
+//! A blob names its key. Where that key is not there, KMS tells the owner of a deleted key something else
+//! (`AccessDeniedException`) than it tells a forger (`InvalidCiphertextException`). The tag decides which, before any
+//! key is known: a MAC over the key's name, the same in all blobs of one key and material, worked out once for each.
+//! It protects nothing; what a blob holds is protected by its commitment and its tag of AES-GCM.
+
+use aws_lc_rs::hmac;
+
+use super::blob::Blob;
+use crate::aws::{KeyArn, KeyMaterialId};
+use crate::secret::same;
+
+/// Length of a key tag: half an HMAC-SHA-256.
+pub(super) const KEY_TAG_BYTES: usize = 16;
+
+/// Makes and checks the key tags of one store.
+#[derive(Debug)]
+pub(super) struct KeyTagger(hmac::Key);
+
+impl KeyTagger {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// The tag of this key and material. The material id has a fixed length, so the two cannot run into each other.
+    pub(super) fn tag(&self, key_arn: &KeyArn, material_id: KeyMaterialId) -> [u8; KEY_TAG_BYTES] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(key_arn.as_str().as_bytes());
+        context.update(material_id.as_bytes());
+        let mac = context.sign();
+        let mut tag = [0; KEY_TAG_BYTES];
+        tag.iter_mut().zip(mac.as_ref()).for_each(|(to, from)| *to = *from);
+        tag
+    }
+
+    /// Whether the blob's names of key and material were written by this store.
+    pub(super) fn made(&self, blob: &Blob<'_>) -> bool {
+        same(&self.tag(blob.key_arn(), blob.material_id()), blob.key_tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::golden;
+    use super::*;
+
+    #[test]
+    fn a_store_knows_its_own_blobs_and_no_others() {
+        let golden = golden();
+        let (tagger, other) = (golden.tagger(), KeyTagger::new(&[7; 32]));
+        let bytes = hex::decode(&golden.blobs[0].bytes).unwrap();
+        let blob = Blob::parse(&bytes).unwrap();
+        assert!(tagger.made(&blob) && !other.made(&blob));
+    }
+}

@@ -1,0 +1,91 @@
+//! Opens the local backend: root key, store, keys; makes the first two where there is neither.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::changes::Changes;
+use super::records::{Records, UnreadableRow};
+use super::root_key::{RootKey, RootKeyError};
+use super::store::{Store, StoreError};
+use super::{LocalBackend, Site};
+use crate::aws::{AccountId, Region};
+use crate::clock::Clock;
+use crate::faults::Fault;
+
+/// The store's file in the data directory.
+const STORE_FILE: &str = "keys.sqlite";
+
+/// Why a local backend cannot be opened. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The root key's file.
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    /// The store.
+    #[error("{}", source.fault(path))]
+    Store {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StoreError,
+    },
+    /// What a row of the store says.
+    #[error("{}", Fault::of_file(path, source.to_string(), "run the kmsgate that wrote it, for that region and account"))]
+    Row {
+        /// The store's file.
+        path: PathBuf,
+        /// The row, and what is wrong with it.
+        source: UnreadableRow,
+    },
+    /// The thread that makes changes.
+    #[error("the operating system gives no thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl LocalBackend {
+    /// Opens the store in `data_dir` with the root key in `root_key_file`. Where there is no store one is made, with
+    /// a root key if there is none of that either. A store without its root key is refused: a new root key would not
+    /// open it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open(
+        data_dir: &Path,
+        root_key_file: &Path,
+        region: &Region,
+        account: AccountId,
+        clock: &Clock,
+    ) -> Result<Self, OpenError> {
+        let path = data_dir.join(STORE_FILE);
+        let failed = |source| OpenError::Store { path: path.clone(), source };
+        // The root key may be kept in the directory too, and comes first.
+        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| failed(error.into()))?;
+        let root_key = match RootKey::read(root_key_file) {
+            Err(RootKeyError::Missing(_)) if path.exists() => return Err(failed(StoreError::RootKeyMissing)),
+            Err(RootKeyError::Missing(_)) => RootKey::create(root_key_file)?,
+            read => read?,
+        };
+        let (store, rows) = match Store::open(&path, &root_key) {
+            Err(StoreError::Missing) => {
+                drop(Store::create(&path, &root_key).map_err(&failed)?);
+                Store::open(&path, &root_key)
+            }
+            opened => opened,
+        }
+        .map_err(&failed)?;
+        let site = Site { region: region.clone(), account };
+        let records = Arc::new(Records::new(&root_key, store.id()));
+        let directory =
+            records.load(&rows.rows, &site).map_err(|source| OpenError::Row { path: path.clone(), source })?;
+        let (keys, revision) = (directory.keys.len(), store.revision());
+        tracing::info!(path = %path.display(), keys, %revision, "key store opened");
+        let directory = Arc::new(ArcSwap::from_pointee(directory));
+        let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&directory), clock.clone())?;
+        Ok(Self { site, directory, changes, records })
+    }
+}

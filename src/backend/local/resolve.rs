@@ -1,0 +1,176 @@
+//! Finds the keys that a request is about. What is found here is judged and used: nothing looks a key up twice.
+
+use std::sync::Arc;
+
+use super::LocalBackend;
+use super::blob::Blob;
+use super::directory::Directory;
+use super::key::KeyView;
+use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Permission, Resource};
+use crate::credentials::PrincipalArn;
+use crate::kms::{Exception, Input};
+
+/// The keys of one request.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// The key that the call is about; for `ReEncrypt` the destination, for `Decrypt` without a `KeyId` the
+    /// ciphertext's.
+    pub main: Option<Found>,
+    /// The key that `ReEncrypt`'s ciphertext is under.
+    pub source: Option<Found>,
+}
+
+/// A key that was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The key as it was then.
+    pub key: Arc<KeyView>,
+    /// How the request named it.
+    pub by: NamedBy,
+}
+
+/// How a request names a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    /// By its id or ARN.
+    Key,
+    /// By this alias, with its prefix and without the rest of its ARN.
+    Alias(Box<str>),
+    /// By a ciphertext alone: whoever may not use the key is not told which one it is.
+    Ciphertext,
+}
+
+impl Keys {
+    /// The key that this member names.
+    #[must_use]
+    pub fn of(&self, operation: Operation, member: Member) -> Option<&Found> {
+        if operation.source() == Some(member) { self.source.as_ref() } else { self.main.as_ref() }
+    }
+
+    /// All of them, in the order of CloudTrail's `resources`: first what is taken from.
+    pub fn iter(&self) -> impl Iterator<Item = &Found> {
+        self.source.iter().chain(&self.main)
+    }
+}
+
+impl LocalBackend {
+    /// Finds the keys that `input` is about; which `caller` sent.
+    ///
+    /// # Errors
+    ///
+    /// `UnsupportedOperationException` for an operation that is not served; `NotFoundException` and
+    /// `InvalidArnException` as KMS has them; for a key that only a ciphertext names, and that is not here,
+    /// `AccessDeniedException`; `InvalidCiphertextException` for what is no ciphertext.
+    pub fn resolve(&self, input: &Input, caller: &PrincipalArn) -> Result<Keys, Exception> {
+        let directory = self.directory.load();
+        let named = |member| self.named(&directory, input, member, caller);
+        let operation = input.operation();
+        let ciphertext = |member| match named(member)? {
+            Some(found) => Ok(Some(found)),
+            None => self.of_ciphertext(&directory, input).map(Some),
+        };
+        let (main, source) = match operation {
+            Operation::Decrypt => (ciphertext(Member::KeyId)?, None),
+            Operation::ReEncrypt => {
+                let destination = named(Member::DestinationKeyId)?;
+                (destination, ciphertext(Member::SourceKeyId)?)
+            }
+            Operation::CreateAlias => (self.alias_target(&directory, input, caller)?, None),
+            _ if !super::is_served(operation) => return Err(not_served(operation)),
+            _ => (operation.key().map(named).transpose()?.flatten(), None),
+        };
+        Ok(Keys { main, source })
+    }
+
+    fn named(
+        &self,
+        directory: &Directory,
+        input: &Input,
+        member: Member,
+        caller: &PrincipalArn,
+    ) -> Result<Option<Found>, Exception> {
+        let Some(text) = input.string(member) else { return Ok(None) };
+        let reference = KeyRef::parse(text, &self.site.region)?;
+        let operation = input.operation();
+        if reference.alias_name().is_some() && !operation.accepts_alias() {
+            return Err(Exception::alias_not_accepted());
+        }
+        self.look_up(directory, reference, operation, caller).map(Some)
+    }
+
+    fn look_up(
+        &self,
+        directory: &Directory,
+        reference: KeyRef<'_>,
+        operation: Operation,
+        caller: &PrincipalArn,
+    ) -> Result<Found, Exception> {
+        // Ids and names without an account are of the caller's own.
+        let owner = reference.account().unwrap_or(caller.account());
+        if owner != caller.account() {
+            return Err(foreign(operation, caller));
+        }
+        let ours = owner == self.site.account;
+        match reference {
+            KeyRef::Id(id) | KeyRef::Arn { id, .. } => {
+                let key = directory.key(id).filter(|_| ours).cloned();
+                let absent = || Exception::not_found_key(KeyArn::new(&self.site.region, owner, id).as_str());
+                Ok(Found { key: key.ok_or_else(absent)?, by: NamedBy::Key })
+            }
+            KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } => {
+                let key = directory.aliased(name).filter(|_| ours).cloned();
+                let absent = || Exception::not_found_alias(AliasArn::new(&self.site.region, owner, name).as_str());
+                Ok(Found { key: key.ok_or_else(absent)?, by: NamedBy::Alias(name.into()) })
+            }
+        }
+    }
+
+    fn of_ciphertext(&self, directory: &Directory, input: &Input) -> Result<Found, Exception> {
+        let bytes = input.blob(Member::CiphertextBlob).unwrap_or_default();
+        let blob = Blob::parse(bytes).map_err(|_| Exception::invalid_ciphertext())?;
+        let key = directory.key(blob.key_arn().id()).filter(|key| key.arn == *blob.key_arn());
+        // Of a ciphertext that was made here the key was deleted since; anything else is none of ours.
+        let absent = || {
+            let ours = self.records.tagger().made(&blob);
+            if ours { Exception::ciphertext_key_denied() } else { Exception::invalid_ciphertext() }
+        };
+        let key = Arc::clone(key.ok_or_else(absent)?);
+        Ok(Found { key, by: NamedBy::Ciphertext })
+    }
+
+    /// An alias may point to a key of its own account and region, and never to another alias.
+    fn alias_target(
+        &self,
+        directory: &Directory,
+        input: &Input,
+        caller: &PrincipalArn,
+    ) -> Result<Option<Found>, Exception> {
+        super::aliases::checked_name(input)?;
+        let text = input.string(Member::TargetKeyId).unwrap_or_default();
+        match KeyRef::parse(text, &self.site.region) {
+            Ok(reference) if reference.alias_name().is_some() => {
+                // The text is an emulator's; KMS's is not recorded.
+                Err(Exception::validation("Aliases must refer to keys. Not aliases"))
+            }
+            Ok(reference) => self.look_up(directory, reference, input.operation(), caller).map(Some),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Only a key policy can open a key to another account, and there are none yet. Whether there is such a key is not
+/// told.
+fn foreign(operation: Operation, caller: &PrincipalArn) -> Exception {
+    let on_key = |permission: &&Permission| matches!(permission.resource, Resource::Key(_));
+    let action = operation.permissions().iter().find(on_key).map_or("", |permission| permission.action);
+    Exception::access_denied(format!(
+        "User: {} is not authorized to perform: {action} on this resource because the resource does not exist in this \
+         Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
+        caller.caller()
+    ))
+}
+
+pub(super) fn not_served(operation: Operation) -> Exception {
+    let name = operation.name();
+    Exception::unsupported(format!("{name} is not served by this version of kmsgate's local backend."))
+}
