@@ -13,11 +13,11 @@ use http_body::Body;
 use tower::{Service, ServiceBuilder};
 
 use crate::audit::Recorder;
-use crate::backend::LocalBackend;
+use crate::backend::local::LocalBackend;
 use crate::clock::Clock;
 use crate::layers::{
     AnswerBody, AuditLayer, AuthenticateLayer, Authorize, BackendService, CatchPanicLayer, DeadlineLayer,
-    InFlightLayer, Parse, RateLimitLayer, Receive, RenderLayer, RequestIdLayer, Resolve, StepLayer,
+    InFlightLayer, Parse, PenaltyLayer, RateLimitLayer, Receive, RenderLayer, RequestIdLayer, Resolve, StepLayer,
 };
 use crate::limits::{Limits, PeerPenalty};
 use crate::random::Exhausted;
@@ -46,12 +46,10 @@ pub struct Parts {
 }
 
 /// Builds the stack.
+#[must_use]
 pub fn gateway<B>(
     parts: &Parts,
-) -> impl Service<Arrival<B>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send + use<B>>
-+ Clone
-+ Send
-+ use<B>
+) -> impl Service<Arrival<B>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send> + Clone + Send + use<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: std::fmt::Display,
@@ -62,6 +60,8 @@ where
         .layer(RequestIdLayer)
         // Every layer below may refuse, and what it says is readable by an SDK.
         .layer(RenderLayer)
+        // Outside of what counts requests: a forger who is made to wait holds nobody's place.
+        .layer(PenaltyLayer(penalty))
         // Before anything is spent: what is shed here is counted, not recorded.
         .layer(InFlightLayer)
         // From here on a request is recorded once, and judged by one snapshot.
@@ -73,7 +73,7 @@ where
         // The head alone: is it a request to KMS, and to which operation?
         .layer(StepLayer(Receive))
         // Who calls: before anything of the body is believed.
-        .layer(AuthenticateLayer { penalty, read_timeout: body_read_timeout })
+        .layer(AuthenticateLayer { read_timeout: body_read_timeout })
         // The body's facts, once, for all that follows.
         .layer(StepLayer(Parse))
         // The key judged is the key used: found once, held to the end.

@@ -11,6 +11,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use crate::audit::{Draft, TlsDetails};
 use crate::clock::Timestamp;
 use crate::limits::PeerAccount;
@@ -89,4 +91,8 @@ pub struct RequestContext {
     pub snapshot: Arc<Snapshot>,
     /// The record that is written when its last owner ends.
     pub draft: Draft,
+    /// Its `User-Agent` header, which policies may ask for.
+    pub user_agent: Option<HeaderValue>,
+    /// Its `Referer` header, which policies may ask for.
+    pub referer: Option<HeaderValue>,
 }

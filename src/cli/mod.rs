@@ -3,6 +3,9 @@
 mod check;
 mod credentials;
 mod log;
+mod page;
+mod quickstart;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -43,6 +46,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Quickstart(quickstart::Arguments),
+    Serve(serve::Arguments),
     Check(check::Arguments),
     #[command(subcommand)]
     Credentials(credentials::Command),
@@ -65,6 +70,8 @@ pub fn run() -> ExitCode {
         return ExitCode::from(BAD_CONFIG);
     }
     match cli.command {
+        Command::Quickstart(arguments) => quickstart::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Credentials(command) => credentials::run(&command),
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwap;
 use futures_util::future::{Either, Ready, err};
-use http::header::{HOST, USER_AGENT};
+use http::header::{HOST, REFERER, USER_AGENT};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
@@ -80,19 +80,22 @@ where
 
 impl AuditLayer {
     fn open<B>(&self, held: Held<B>) -> Result<Audited<B>, Unwritable> {
-        let super::Identified { id, peer, request, .. } = held.identified;
+        let super::Identified { id, peer, request, .. } = held.forbearing.identified;
         let snapshot = self.state.load_full();
         let received_at = self.clock.now();
+        let header = |name| request.headers().get(name).cloned();
+        let (user_agent, referer) = (header(USER_AGENT), header(REFERER));
         let draft = self.recorder.open(Arrived {
             request_id: id.as_str(),
             at: received_at,
             peer: peer.ip(),
             tls: peer.tls.clone(),
-            host: request.headers().get(HOST).cloned(),
-            user_agent: request.headers().get(USER_AGENT).cloned(),
+            host: header(HOST),
+            user_agent: user_agent.clone(),
             generation: snapshot.generation,
         })?;
-        Ok(Audited { context: RequestContext { received_at, peer, snapshot, draft }, request, _made_here: () })
+        let context = RequestContext { received_at, peer, snapshot, draft, user_agent, referer };
+        Ok(Audited { context, request, _made_here: () })
     }
 }
 
@@ -113,13 +116,13 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for Recording<F> {
         let this = self.project();
         if this.ended.is_none() {
             let result = ready!(this.inner.poll(cx));
-            note(this.draft, &result);
+            note(this.draft, result.as_ref());
             *this.ended = Some((result, this.draft.finish()));
         }
-        if let Some((_, Some(ticket))) = this.ended {
-            if let Err(unwritable) = ready!(Pin::new(ticket).poll(cx)) {
-                return Poll::Ready(Err(unwritable.into()));
-            }
+        if let Some((_, Some(ticket))) = this.ended
+            && let Err(unwritable) = ready!(Pin::new(ticket).poll(cx))
+        {
+            return Poll::Ready(Err(unwritable.into()));
         }
         // Polled again after its end, which no caller does, it would say that it was polled so.
         let ended = this.ended.take().map(|(result, _)| result);
@@ -128,7 +131,7 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for Recording<F> {
 }
 
 /// Writes into the draft how the request ended.
-pub(super) fn note(draft: &Draft, result: &Result<Answer, Error>) {
+pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
     match result {
         Ok(answer) => {
             if let Some(id) = &answer.source_key_material_id {
@@ -138,6 +141,9 @@ pub(super) fn note(draft: &Draft, result: &Result<Answer, Error>) {
                 let name =
                     if answer.source_key_material_id.is_some() { "destinationKeyMaterialId" } else { "keyMaterialId" };
                 draft.additional(name, id.hex().as_str());
+            }
+            if let Some(arn) = &answer.created {
+                draft.resource(arn.as_str());
             }
             if let Some(elements) = &answer.response_elements {
                 draft.response_elements(elements.clone());

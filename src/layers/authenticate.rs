@@ -12,18 +12,20 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::poll_fn;
+use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::Body;
 use tower::{Layer, Service};
 
 use super::{Inner, Lazily, Received};
+use crate::audit::unknown_identity;
 use crate::aws::Operation;
 use crate::credentials::AccessKey;
 use crate::error::{BodyFault, Error};
 use crate::kms::Answer;
-use crate::limits::{BodyReservation, PeerPenalty};
+use crate::limits::BodyReservation;
 use crate::sigv4::{self, Claim, Expected};
-use crate::stage::RequestContext;
+use crate::stage::{Peer, RequestContext};
 
 /// A request whose signature was verified over the bytes received.
 #[derive(Debug)]
@@ -37,19 +39,17 @@ pub struct Authenticated {
 }
 
 /// Makes [`Authenticated`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct AuthenticateLayer {
     /// How long all of a body may take to arrive.
     pub read_timeout: Duration,
-    /// What slows a peer whose requests fail.
-    pub penalty: Arc<PeerPenalty>,
 }
 
 impl<S> Layer<S> for AuthenticateLayer {
     type Service = Authenticate<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Authenticate { shared: self.clone(), inner }
+        Authenticate { shared: *self, inner }
     }
 }
 
@@ -78,18 +78,10 @@ where
     fn call(&mut self, received: Received<B>) -> Self::Future {
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let shared = self.shared.clone();
+        let shared = self.shared;
         Box::pin(async move {
-            let peer = received.context.peer.ip();
-            match shared.authenticate(received).await {
-                Ok(authenticated) => inner.call(authenticated).await,
-                Err(error) => {
-                    if let Error::Signature(_) = error {
-                        shared.slow(peer).await;
-                    }
-                    Err(error)
-                }
-            }
+            let authenticated = shared.authenticate(received).await?;
+            inner.call(authenticated).await
         })
     }
 }
@@ -104,47 +96,54 @@ impl AuthenticateLayer {
         let snapshot = &context.snapshot;
         let expected = Expected { region: &snapshot.region, service: "kms", hosts: &snapshot.accepted_hosts };
         let claim = Claim::read(&head.headers, &expected, context.received_at)?;
+        // Static keys have no session token, so one that comes with a token is not one of them.
         let known = snapshot.credentials.get(claim.access_key_id()).filter(|_| claim.session_token().is_none());
-        if let Some(access_key) = known {
-            context.draft.user_identity(Arc::clone(&access_key.user_identity));
-        } else if !snapshot.uniform_errors {
-            return Err(sigv4::Error::UnrecognizedClient.into());
-        }
-
-        let cap = operation.body_cap();
-        let announced = content_length(&head.headers);
-        if announced.is_some_and(|bytes| bytes > cap) {
-            return Err(BodyFault::TooLarge(cap).into());
-        }
-        let held = context.peer.account.reserve(announced.unwrap_or(cap))?;
-        let body = Lazily::new(pin!(collect(body, cap)), self.read_timeout).await;
-        let body = body.ok_or(BodyFault::TooSlow)??;
-
-        let Some(access_key) = known else {
-            // The same work as for a known key, so that time does not tell the two apart.
-            let key = sigv4::SigningKey::derive(DUMMY_SECRET, claim.scope_date(), &snapshot.region, "kms");
-            claim.verify(&key, &head.headers, &body)?;
-            return Err(sigv4::Error::SignatureMismatch.into());
+        // Until the signature is verified the access key is a claim.
+        let claimed = claim.access_key_id();
+        let unproven = |error: Error| {
+            context.draft.user_identity(unknown_identity(Some(claimed)));
+            error
         };
-        let key = access_key.signing_key(claim.scope_date(), &snapshot.region);
-        let verified = claim.verify(&key, &head.headers, &body)?;
+        if known.is_none() && !snapshot.uniform_errors {
+            return Err(unproven(sigv4::Error::UnrecognizedClient.into()));
+        }
+        let (body, held) = self.body(operation, &head.headers, &context.peer, body).await.map_err(unproven)?;
+        // For a key that is not known the same work is done with one that nobody has: time tells no more than words.
+        let secret = known.map_or(&snapshot.stranger, |access_key| &access_key.secret);
+        let key = secret.signing_key(claim.scope_date(), &snapshot.region);
+        let verified = claim.verify(&key.1, &head.headers, &body).map_err(|error| unproven(error.into()))?;
+        let Some(access_key) = known else {
+            return Err(unproven(sigv4::Error::Mismatch("the access key is not known".into()).into()));
+        };
+        context.draft.user_identity(Arc::clone(&access_key.user_identity));
         let access_key = Arc::clone(access_key);
         Ok(Authenticated { context, access_key, operation, body, _held: held, _verified: verified })
     }
 
-    /// Delays the answer to a peer whose signatures keep failing. One that verifies never comes here.
-    async fn slow(&self, peer: std::net::IpAddr) {
-        let delay = self.penalty.failed(peer);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+    /// All of the body, within its operation's cap and its time.
+    async fn body<B>(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+        peer: &Peer,
+        body: B,
+    ) -> Result<(Bytes, BodyReservation), Error>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: std::fmt::Display,
+    {
+        let cap = operation.body_cap();
+        let announced = content_length(headers);
+        if announced.is_some_and(|bytes| bytes > cap) {
+            return Err(BodyFault::TooLarge(cap).into());
         }
+        let held = peer.account.reserve(announced.unwrap_or(cap))?;
+        let body = Lazily::new(pin!(collect(body, cap)), self.read_timeout).await;
+        Ok((body.ok_or(BodyFault::TooSlow)??, held))
     }
 }
 
-/// What an unknown key's signature is computed with; no request signed by it is ever accepted.
-const DUMMY_SECRET: &str = "0000000000000000000000000000000000000000";
-
-fn content_length(headers: &http::HeaderMap) -> Option<usize> {
+fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -1,13 +1,21 @@
 //! Asks the policies: every (action, resource) pair of the operation must be allowed.
+//!
+//! Architecture invariant: [`Authorized`] is made only when each of them was.
+
+mod facts;
 
 use std::sync::Arc;
 
+use facts::Facts;
+
 use super::{Resolved, Step};
-use crate::aws::{Operation, Resource};
+use crate::audit::{self, Draft};
+use crate::aws::{AliasArn, Member, Permission, Resource};
+use crate::backend::local::{Found, Keys, NamedBy};
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::{Exception, Input};
-use crate::policy::{self, Decision};
+use crate::policy::{self, Decision, Request, Subject};
 use crate::stage::RequestContext;
 
 /// A request that the policies allow.
@@ -16,10 +24,106 @@ pub struct Authorized {
     pub(super) context: RequestContext,
     pub(super) access_key: Arc<AccessKey>,
     pub(super) input: Input,
-    pub(super) keys: crate::backend::Keys,
+    pub(super) keys: Keys,
     _made_here: (),
 }
 
 /// The step that makes [`Authorized`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Authorize;
+
+impl Step<Resolved> for Authorize {
+    type Out = Authorized;
+
+    fn step(&self, resolved: Resolved) -> Result<Authorized, Error> {
+        let Resolved { context, access_key, input, keys, .. } = resolved;
+        grant_tokens(&input)?;
+        for permission in input.operation().permissions() {
+            Question { context: &context, access_key: &access_key, input: &input, keys: &keys, permission }.ask()?;
+        }
+        Ok(Authorized { context, access_key, input, keys, _made_here: () })
+    }
+}
+
+/// Whether one permission is there.
+struct Question<'r> {
+    context: &'r RequestContext,
+    access_key: &'r AccessKey,
+    input: &'r Input,
+    keys: &'r Keys,
+    permission: &'r Permission,
+}
+
+impl Question<'_> {
+    fn ask(&self) -> Result<(), Error> {
+        let (operation, action) = (self.input.operation(), self.permission.action);
+        match self.permission.resource {
+            Resource::Any => self.judge("*", None, Subject::Resource("*")),
+            Resource::Alias => {
+                let name = self.input.string(Member::AliasName).unwrap_or_default();
+                let snapshot = &self.context.snapshot;
+                let arn = AliasArn::new(&snapshot.region, snapshot.account, name);
+                self.judge(arn.as_str(), None, Subject::Resource(arn.as_str()))
+            }
+            Resource::Key(member) => {
+                let Some(found) = self.keys.of(operation, member) else {
+                    // Nothing was resolved, so there is nothing to allow.
+                    return Err(Exception::access_denied(format!("{action} names no key")).into());
+                };
+                let arn = found.key.arn.as_str();
+                let subject = match found.by {
+                    NamedBy::Ciphertext => Subject::Ciphertext,
+                    NamedBy::Key | NamedBy::Alias(_) => Subject::Resource(arn),
+                };
+                self.judge(arn, Some(found), subject)
+            }
+        }
+    }
+
+    fn judge(&self, resource: &str, found: Option<&Found>, subject: Subject<'_>) -> Result<(), Error> {
+        let Self { context, access_key, input, keys, permission } = *self;
+        let (principal, action) = (&access_key.principal, permission.action);
+        let caller = principal.arn.caller();
+        if principal.arn.account() != context.snapshot.account {
+            // Only a key policy opens a key to another account, and there are none yet.
+            record(&context.draft, &Decision::ImplicitDeny);
+            let text = policy::denied_message(caller, action, subject, &Decision::ImplicitDeny);
+            return Err(Exception::access_denied(text.replace("no identity-based", "no resource-based")).into());
+        }
+        let facts = Facts { context, principal, input, keys, found, action, resource };
+        let decision = policy::evaluate(&Request { action, resource, context: &facts }, &principal.policies);
+        record(&context.draft, &decision);
+        match decision {
+            Decision::Allow(_) => Ok(()),
+            Decision::ExplicitDeny(_) | Decision::ImplicitDeny => {
+                let text = policy::denied_message(caller, action, subject, &decision);
+                Err(Exception::access_denied(text).into())
+            }
+        }
+    }
+}
+
+/// Refuses what cannot be a grant token. Well-formed ones add nothing: there are no grants yet.
+fn grant_tokens(input: &Input) -> Result<(), Exception> {
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
+    if input.strings(Member::GrantTokens).iter().all(|token| token.bytes().all(base64)) {
+        Ok(())
+    } else {
+        Err(Exception::invalid_grant_token())
+    }
+}
+
+/// Writes into the record which statement decided.
+fn record(draft: &Draft, decision: &Decision) {
+    let name = match decision {
+        Decision::Allow(_) => "Allow",
+        Decision::ExplicitDeny(_) => "ExplicitDeny",
+        Decision::ImplicitDeny => "ImplicitDeny",
+    };
+    let Some(reason) = decision.reason() else {
+        return draft.reason(audit::Reason { decision: name, policy: None, statement: None });
+    };
+    let index = if reason.sid.is_none() { reason.index.to_string() } else { String::new() };
+    let statement = reason.sid.as_deref().unwrap_or(&index);
+    draft.reason(audit::Reason { decision: name, policy: Some(&reason.policy), statement: Some(statement) });
+}

@@ -11,7 +11,7 @@ use futures_util::future::{Either, Ready, err};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Identified, Inner};
+use super::{Forbearing, Inner};
 use crate::error::Error;
 use crate::kms::Answer;
 use crate::limits::RequestPlace;
@@ -19,7 +19,7 @@ use crate::limits::RequestPlace;
 /// A request with a place among those in flight.
 #[derive(Debug)]
 pub struct Held<B> {
-    pub(super) identified: Identified<B>,
+    pub(super) forbearing: Forbearing<B>,
     _made_here: (),
 }
 
@@ -41,7 +41,7 @@ pub struct InFlight<S> {
     inner: S,
 }
 
-impl<B, S> Service<Identified<B>> for InFlight<S>
+impl<B, S> Service<Forbearing<B>> for InFlight<S>
 where
     S: Inner<Held<B>>,
 {
@@ -53,10 +53,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, identified: Identified<B>) -> Self::Future {
-        match identified.peer.account.admit() {
+    fn call(&mut self, forbearing: Forbearing<B>) -> Self::Future {
+        match forbearing.identified.peer.account.admit() {
             Ok(place) => {
-                let inner = self.inner.call(Held { identified, _made_here: () });
+                let inner = self.inner.call(Held { forbearing, _made_here: () });
                 Either::Right(Holding { inner, _place: place })
             }
             Err(overloaded) => Either::Left(err(overloaded.into())),

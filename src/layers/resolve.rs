@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Parsed, Step};
-use crate::backend::{Keys, LocalBackend};
+use crate::aws::{AliasArn, Member, Resource};
+use crate::backend::local::{Keys, LocalBackend};
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::Input;
@@ -28,9 +29,14 @@ impl Step<Parsed> for Resolve {
 
     fn step(&self, parsed: Parsed) -> Result<Resolved, Error> {
         let Parsed { context, access_key, input, .. } = parsed;
-        let keys = self.0.resolve(&input, access_key.principal.arn.account())?;
-        for key in keys.iter() {
-            context.draft.resource(key);
+        let keys = self.0.resolve(&input, &access_key.principal.arn)?;
+        if input.operation().permissions().iter().any(|permission| permission.resource == Resource::Alias) {
+            let name = input.string(Member::AliasName).unwrap_or_default();
+            let snapshot = &context.snapshot;
+            context.draft.resource(AliasArn::new(&snapshot.region, snapshot.account, name).as_str());
+        }
+        for found in keys.iter() {
+            context.draft.resource(found.key.arn.as_str());
         }
         Ok(Resolved { context, access_key, input, keys, _made_here: () })
     }

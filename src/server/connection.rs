@@ -93,7 +93,7 @@ where
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        _ = phase.wait_for(|phase| *phase == Phase::Closing) => {
+        () = closing(&mut phase) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -101,6 +101,11 @@ where
     if let Err(error) = ended {
         tracing::debug!(peer = %address, %error, "connection ended");
     }
+}
+
+async fn closing(phase: &mut watch::Receiver<Phase>) {
+    // Dropped at once: what it holds must not be held across an await.
+    let _ = phase.wait_for(|phase| *phase == Phase::Closing).await.is_ok();
 }
 
 /// The stack as one connection uses it: without a clone a request.

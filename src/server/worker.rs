@@ -109,10 +109,10 @@ async fn run<S: Gateway>(
         tokio::select! {
             next = incoming.recv() => match next {
                 Some((stream, peer)) => {
-                    let counted = Counted(Arc::clone(&counter));
+                    let open = Counted(Arc::clone(&counter));
                     let worker = worker.clone();
                     connections.spawn(async move {
-                        let _counted = counted;
+                        let _open = open;
                         if let Ok(stream) = TcpStream::from_std(stream) {
                             serve(stream, peer, worker).await;
                         }

@@ -1,0 +1,287 @@
+//! The running program: a configuration becomes listeners, workers and a gateway, which run until they are told to
+//! stop and have drained.
+//!
+//! Draining: readiness fails and no connection is accepted any more; answers carry `Connection: close`; idle
+//! connections stay until the deadline, in case their client is just sending; then all are closed after the answer
+//! they are on. Changes under way are stored and recorded, and the audit file is complete, before the program ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::admin::{self, Readiness};
+use crate::audit::{Recorder, Unwritable, Writer};
+use crate::backend::local::LocalBackend;
+use crate::clock::Clock;
+use crate::config::{AuditTarget, Config};
+use crate::gateway::{Parts, gateway};
+use crate::limits::{InFlight, InFlightCaps, Limits, PeerPenalty};
+use crate::random::Exhausted;
+use crate::server::{self, ConnectionLimits, Phase, TlsError, Worker, Workers};
+use crate::sigv4::InvalidHost;
+use crate::state::Snapshot;
+
+/// A TLS handshake is two round trips; what takes longer holds a connection for nothing.
+const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// A head of KMS is under 2 KiB; a session token of AWS's adds up to 8.
+const HEAD_BYTES: usize = 64 * 1024;
+/// How long the last answers may take once every connection has been told to close.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How often a drain looks whether it is done.
+const DRAIN_STEP: Duration = Duration::from_millis(20);
+
+/// Where a gateway that has started can be reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening {
+    /// By clients.
+    pub gateway: SocketAddr,
+    /// By probes.
+    pub admin: SocketAddr,
+}
+
+/// Why a gateway did not start, or could not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}{}", hint(source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The audit file cannot be written.
+    #[error("cannot write audit records to `{path}`: {source}")]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Records are left that could not be written.
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
+    /// The certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A name of `accepted_hosts`.
+    #[error(transparent)]
+    Host(#[from] InvalidHost),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] Exhausted),
+    /// A thread, a runtime or a signal handler.
+    #[error("the operating system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program, perhaps another kmsgate, listens there: stop it or choose another port"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has that address",
+        _ => "",
+    }
+}
+
+/// Runs a gateway until SIGTERM or SIGINT, then drains it. `console` gets a readable line for each request; `ready` is
+/// called once connections are accepted. A second signal ends the drain at once.
+///
+/// # Errors
+///
+/// [`RunError`]: nothing was started, or records are left that could not be written.
+pub fn run(
+    config: &Config,
+    backend: Arc<LocalBackend>,
+    console: Option<Writer>,
+    ready: impl FnOnce(Listening),
+) -> Result<(), RunError> {
+    // The first random byte of a process costs the most: it is drawn before anybody waits for it.
+    crate::random::bytes::<1>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let app = App::start(config, backend, console).await?;
+        ready(app.listening);
+        app.run_until_drained().await
+    })
+}
+
+/// A gateway that has started.
+struct App {
+    listening: Listening,
+    listener: TcpListener,
+    admin: TcpListener,
+    workers: Arc<Workers>,
+    threads: Vec<JoinHandle<()>>,
+    phase: watch::Sender<Phase>,
+    signals: Signals,
+    health: Arc<Health>,
+    drain_timeout: Duration,
+}
+
+impl App {
+    async fn start(config: &Config, backend: Arc<LocalBackend>, console: Option<Writer>) -> Result<Self, RunError> {
+        let signals = Signals::new()?;
+        let (listener, admin) = (listen(config.listen.address).await?, listen(config.admin).await?);
+        let listening = Listening { gateway: listener.local_addr()?, admin: admin.local_addr()? };
+        let clock = Clock::System;
+        let audit = Arc::new(audit_writer(&config.audit)?);
+        let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.region, config.account);
+        let parts = Parts {
+            state: Arc::new(ArcSwap::from_pointee(Snapshot::new(config, listening.gateway, 0)?)),
+            clock: clock.clone(),
+            recorder: Arc::new(match console {
+                Some(console) => recorder.with_console(console),
+                None => recorder,
+            }),
+            limits: Arc::new(ArcSwap::from_pointee(Limits::new(&config.limits))),
+            penalty: Arc::new(PeerPenalty::new(clock)),
+            backend: Arc::clone(&backend),
+            request_timeout: config.server.request_timeout,
+            body_read_timeout: config.server.body_read_timeout,
+        };
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let worker = Worker {
+            gateway: gateway(&parts),
+            limits: connection_limits(config),
+            in_flight: Arc::new(InFlight::new(in_flight_caps(config))),
+            tls: tls(config)?,
+            phase: watched.clone(),
+        };
+        let (workers, threads) = Workers::start(config.server.workers.get(), &worker)?;
+        Ok(Self {
+            listening,
+            listener,
+            admin,
+            workers: Arc::new(workers),
+            threads,
+            phase,
+            signals,
+            health: Arc::new(Health { phase: watched, audit, backend }),
+            drain_timeout: config.server.drain_timeout,
+        })
+    }
+
+    async fn run_until_drained(mut self) -> Result<(), RunError> {
+        let mut watched = self.phase.subscribe();
+        let ended = async move {
+            // The probes answer until the connections are closed.
+            let _ = watched.wait_for(|phase| *phase == Phase::Closing).await;
+        };
+        let probes = tokio::spawn(admin::serve(self.admin, Arc::clone(&self.health) as Arc<dyn Readiness>, ended));
+        let accepting = tokio::spawn(server::accept(self.listener, Arc::clone(&self.workers), self.phase.subscribe()));
+        self.signals.next().await;
+        tracing::info!("draining");
+        self.phase.send_replace(Phase::Draining);
+        let _ = accepting.await;
+        tokio::select! {
+            () = idle(&self.workers, self.drain_timeout) => {}
+            () = self.signals.next() => tracing::warn!("a second signal: the drain ends now"),
+        }
+        self.phase.send_replace(Phase::Closing);
+        idle(&self.workers, LAST_ANSWERS).await;
+        let left = self.workers.connections();
+        drop(self.workers);
+        if left == 0 {
+            for thread in self.threads {
+                let _ = thread.join();
+            }
+        } else {
+            tracing::warn!(connections = left, "connections that did not end in time are cut");
+        }
+        let _ = probes.await;
+        self.health.audit.drain(LAST_ANSWERS)?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Waits until no connection is left, at most `within`.
+async fn idle(workers: &Workers, within: Duration) {
+    let empty = async {
+        while workers.connections() > 0 {
+            tokio::time::sleep(DRAIN_STEP).await;
+        }
+    };
+    let _ = tokio::time::timeout(within, empty).await;
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })
+}
+
+fn audit_writer(target: &AuditTarget) -> Result<Writer, RunError> {
+    let failed = |path: PathBuf| move |source| RunError::Audit { path, source };
+    match target {
+        AuditTarget::Stdout => Writer::stdout().map_err(failed("standard output".into())),
+        AuditTarget::File(file) => Writer::file(file).map_err(failed(file.clone())),
+    }
+}
+
+fn tls(config: &Config) -> Result<Option<TlsAcceptor>, RunError> {
+    let Some(files) = &config.listen.tls else { return Ok(None) };
+    Ok(Some(TlsAcceptor::from(server::server_config(&files.certificate_file, &files.key_file)?)))
+}
+
+fn connection_limits(config: &Config) -> ConnectionLimits {
+    ConnectionLimits {
+        tls_handshake: TLS_HANDSHAKE,
+        head_read: config.server.head_read_timeout,
+        idle: config.server.idle_timeout,
+        head_bytes: HEAD_BYTES,
+    }
+}
+
+fn in_flight_caps(config: &Config) -> InFlightCaps {
+    InFlightCaps {
+        requests: config.server.max_in_flight,
+        requests_per_peer: config.server.max_in_flight_per_peer,
+        body_bytes: config.server.max_body_bytes_held,
+        body_bytes_per_peer: config.server.max_body_bytes_held_per_peer,
+    }
+}
+
+/// SIGTERM, from supervisors, and SIGINT, from a terminal.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Why the gateway is not ready, from those who know.
+struct Health {
+    phase: watch::Receiver<Phase>,
+    audit: Arc<Writer>,
+    backend: Arc<LocalBackend>,
+}
+
+impl Readiness for Health {
+    fn unready(&self) -> Vec<String> {
+        let draining = (*self.phase.borrow() != Phase::Serving).then(|| "draining".to_owned());
+        let audit = self.audit.health().err().map(|unwritable| unwritable.to_string());
+        draining.into_iter().chain(audit).chain(self.backend.unready()).collect()
+    }
+}

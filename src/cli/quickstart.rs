@@ -1,0 +1,283 @@
+//! `kmsgate quickstart`: a working KMS on this machine, with a key, a principal and an access key.
+//!
+//! What the first start makes in the data directory is a configuration like any other, so `kmsgate serve` can go on
+//! with it. Each start brings the directory to its full state, so one that was interrupted is mended by the next.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::serve::failed;
+use super::{BAD_CONFIG, page};
+use crate::app;
+use crate::audit::Writer;
+use crate::aws::{AccountId, AliasName, KeyArn, Region};
+use crate::backend::local::LocalBackend;
+use crate::clock::Clock;
+use crate::config::{Config, DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS};
+use crate::credentials::new_key::{NewAccessKey, principal_toml};
+use crate::credentials::{self, private};
+use crate::faults::{Collector, Fault, Faults};
+use crate::policy::{self, Document, Kind};
+use crate::secret::Secret;
+
+const CONFIG_FILE: &str = "kmsgate.toml";
+const CREDENTIALS_FILE: &str = "credentials.toml";
+const POLICY_NAME: &str = "quickstart";
+const ALIAS: &str = "alias/quickstart";
+const DEFAULT_REGION: &str = "us-east-1";
+/// The account of AWS's documentation.
+const DEFAULT_ACCOUNT: &str = "111122223333";
+
+/// Run a working KMS on this machine: with a key, a principal that may use it, and an access key.
+#[derive(Debug, Args)]
+#[command(long_about = "Run a working KMS on this machine: with a key, a principal that may use it, and an access key.
+
+The first start makes everything in the data directory; the next ones find it again. The principal may call \
+GenerateDataKeyWithoutPlaintext, GenerateDataKey, Encrypt, Decrypt, ReEncrypt and DescribeKey on that key and nothing \
+else; --policy gives it another policy for this start.")]
+#[command(after_help = "Examples:
+  kmsgate quickstart
+  kmsgate quickstart --json --listen 127.0.0.1:0 --admin 127.0.0.1:0 --data-dir /tmp/kms   for scripts
+  kmsgate quickstart --policy allow-all.json                       for the test suites of other projects
+
+Exit codes: 0 stopped after draining, 1 could not start or failed, 64 a file or an argument is at fault.")]
+pub(super) struct Arguments {
+    /// Where clients come in; a loopback address, port 0 for a free port
+    #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_LISTEN_ADDRESS)]
+    listen: SocketAddr,
+    /// Where /livez and /readyz are answered; port 0 for a free port
+    #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_ADMIN_ADDRESS)]
+    admin: SocketAddr,
+    /// Where keys, credentials and the audit file are kept
+    #[arg(long, value_name = "DIR", default_value = "kmsgate-data")]
+    data_dir: PathBuf,
+    /// The region whose KMS this is [default: us-east-1, or that of the data directory]
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
+    /// The account that the keys belong to [default: 111122223333, or that of the data directory]
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<AccountId>,
+    /// The principal's policy for this start: an IAM identity policy
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Print one line of JSON on standard output when ready, and everything else on standard error
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a quickstart has made or found.
+pub(super) struct Quickstart {
+    pub(super) region: Region,
+    pub(super) account: AccountId,
+    pub(super) principal: String,
+    pub(super) access_key_id: String,
+    pub(super) secret: Secret<String>,
+    pub(super) key: KeyArn,
+    pub(super) alias: &'static str,
+    pub(super) data_dir: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let (config, backend, made) = match prepare(arguments) {
+        Ok(prepared) => prepared,
+        Err(Failure::Faults(faults)) => {
+            eprintln!("{faults}");
+            return ExitCode::from(BAD_CONFIG);
+        }
+        Err(Failure::Other(error)) => return failed(error.as_ref()),
+    };
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    // With --json standard output is for one line alone.
+    let console = if arguments.json { Writer::threaded(io::stderr()) } else { Writer::stdout() };
+    let console = match console {
+        Ok(console) => console,
+        Err(error) => return failed(&error),
+    };
+    let ready = |listening: app::Listening| {
+        let text = if arguments.json { page::json(&made, listening) } else { page::page(&made, listening) };
+        print!("{text}");
+        // Who reads it waits for it; that nobody may read it is no reason to stop.
+        let _ = io::stdout().flush();
+    };
+    match app::run(&config, backend, Some(console), ready) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Why a quickstart was not prepared.
+enum Failure {
+    /// A file or an argument of the operator's.
+    Faults(Faults),
+    /// Anything else.
+    Other(Box<dyn Error>),
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+fn other(error: impl Error + 'static) -> Failure {
+    Failure::Other(Box::new(error))
+}
+
+/// Brings the data directory to its full state.
+fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quickstart), Failure> {
+    let directory = &arguments.data_dir;
+    let policy = arguments.policy.as_deref().map(read_policy).transpose()?;
+    loopback(arguments.listen)?;
+    let (region, account) = site(arguments)?;
+    let root_key_file = directory.join("root.key");
+    let backend = LocalBackend::open(directory, &root_key_file, &region, account, &Clock::System).map_err(other)?;
+    let alias: AliasName = ALIAS.parse().map_err(other)?;
+    let key = backend.ensure_key(&alias, "Made by kmsgate quickstart").map_err(other)?;
+    let principal = format!("arn:{}:iam::{account}:user/quickstart", region.partition().as_str());
+    let (access_key_id, secret) = access_key(&directory.join(CREDENTIALS_FILE), &principal)?;
+    let policies = directory.join("policies");
+    fs::create_dir_all(&policies).map_err(other)?;
+    let policy = policy.unwrap_or_else(|| narrow_policy(&key));
+    private::replace(&policies.join(format!("{POLICY_NAME}.json")), policy.as_bytes()).map_err(other)?;
+    let file = directory.join(CONFIG_FILE);
+    if !file.exists() {
+        private::write_new(&file, config_text(&region, account).as_bytes()).map_err(other)?;
+    }
+    let mut config = Config::load(&file)?;
+    (config.listen.address, config.admin) = (arguments.listen, arguments.admin);
+    let data_dir = directory.clone();
+    let made = Quickstart { region, account, principal, access_key_id, secret, key, alias: ALIAS, data_dir };
+    Ok((config, Arc::new(backend), made))
+}
+
+/// Without TLS nobody else may reach it.
+fn loopback(address: SocketAddr) -> Result<(), Failure> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let message = format!("--listen {address} can be reached from other machines, and quickstart has no TLS");
+    Err(Faults::from(Fault::of_file(Path::new("kmsgate"), message, "use `kmsgate serve` with a [listen.tls] table"))
+        .into())
+}
+
+/// The region and account of the data directory, if it has one, else those asked for.
+fn site(arguments: &Arguments) -> Result<(Region, AccountId), Failure> {
+    let file = arguments.data_dir.join(CONFIG_FILE);
+    let stored = fs::read_to_string(&file).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
+    let text = |key| stored.get(key).and_then(toml::Value::as_str);
+    let region = agreed(&file, "region", arguments.region.as_ref(), text("region"), DEFAULT_REGION)?;
+    let account = agreed(&file, "account", arguments.account.as_ref(), text("account"), DEFAULT_ACCOUNT)?;
+    Ok((region, account))
+}
+
+fn agreed<T>(file: &Path, name: &str, asked: Option<&T>, stored: Option<&str>, default: &str) -> Result<T, Failure>
+where
+    T: FromStr<Err: Error + 'static> + ToString,
+{
+    let asked = asked.map(T::to_string);
+    match (asked, stored) {
+        (Some(asked), Some(stored)) if asked != stored => {
+            let message = format!("{name} is `{stored}`, and --{name} says `{asked}`");
+            let hint = "a data directory belongs to one region and account: name another with --data-dir";
+            Err(Faults::from(Fault::of_file(file, message, hint)).into())
+        }
+        (asked, stored) => asked.as_deref().or(stored).unwrap_or(default).parse().map_err(other),
+    }
+}
+
+/// The text of the operator's policy, if it is one; its faults name the operator's own file.
+fn read_policy(file: &Path) -> Result<String, Failure> {
+    let fault = |error: io::Error| {
+        Faults::from(Fault::of_file(file, format!("cannot be read: {error}"), "name it with --policy"))
+    };
+    let text = fs::read_to_string(file).map_err(fault)?;
+    if let Err(found) = Document::parse(POLICY_NAME, text.as_bytes(), Kind::Identity) {
+        let faults = Collector::default();
+        for policy::Fault { path, message, hint } in found {
+            faults.push(Fault { file: file.to_path_buf(), line: None, path, message, hint });
+        }
+        faults.finish::<()>(file, None)?;
+    }
+    Ok(text)
+}
+
+/// The principal's access key, made if the credentials file is not there.
+fn access_key(file: &Path, principal: &str) -> Result<(String, Secret<String>), Failure> {
+    if !file.exists() {
+        let key = NewAccessKey::generate().map_err(other)?;
+        private::write_new(file, principal_toml(principal, &[POLICY_NAME], &key).as_bytes()).map_err(other)?;
+    }
+    let faults = Collector::default();
+    let rows = credentials::file::read(file, &faults).unwrap_or_default();
+    let row = rows.into_iter().find(|row| row.arn.caller() == principal);
+    let key = row.and_then(|row| row.access_keys.into_iter().next());
+    if key.is_none() && faults.count() == 0 {
+        let hint = "take the file away, and the next start makes a new one";
+        faults.push(Fault::of_file(file, format!("has no access key of {principal}"), hint));
+    }
+    let key = faults.finish(file, key)?;
+    Ok((key.id.as_str().to_owned(), key.secret))
+}
+
+/// Use of the one key, and nothing else.
+fn narrow_policy(key: &KeyArn) -> String {
+    format!(
+        r#"{{
+  "Version": "2012-10-17",
+  "Statement": [
+    {{
+      "Sid": "UseTheKey",
+      "Effect": "Allow",
+      "Action": [
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:GenerateDataKey",
+        "kms:Encrypt",
+        "kms:Decrypt",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+        "kms:DescribeKey"
+      ],
+      "Resource": "{}"
+    }}
+  ]
+}}
+"#,
+        key.as_str()
+    )
+}
+
+fn config_text(region: &Region, account: AccountId) -> String {
+    format!(
+        r#"# Made by `kmsgate quickstart`, which reads it again at each start. `kmsgate serve --config` runs it too.
+region = "{region}"
+account = "{account}"
+
+[backend]
+kind = "local"
+data_dir = "."
+
+[auth]
+credentials_file = "{CREDENTIALS_FILE}"
+
+[policies]
+directory = "policies"
+
+[audit]
+file = "audit.jsonl"
+
+[server]
+# A program on a laptop should end when it is told to.
+drain_timeout_ms = 1000
+"#
+    )
+}

@@ -1,0 +1,62 @@
+//! `kmsgate serve`: the gateway as a configuration describes it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{BAD_CONFIG, FAILED};
+use crate::app;
+use crate::backend::local::LocalBackend;
+use crate::clock::Clock;
+use crate::config::{Backend, Config};
+
+/// Run the gateway until SIGTERM, then drain it.
+///
+/// On the first start of the local backend the root key and the store are made. A store without its root key is
+/// never replaced: the program stops and says so. SIGTERM or SIGINT drains: readiness fails, requests under way are
+/// answered, changes under way are stored and recorded. A second signal ends the drain at once.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  kmsgate serve --config /etc/kmsgate/kmsgate.toml
+
+Exit codes: 0 stopped after draining, 1 could not start or failed, 64 the configuration is at fault.")]
+pub(super) struct Arguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let config = match Config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return ExitCode::from(BAD_CONFIG);
+        }
+    };
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if config.listen.danger_plaintext_listener {
+        tracing::warn!(address = %config.listen.address, "danger_plaintext_listener: clients are served without TLS");
+    }
+    let Backend::Local { data_dir, root_key_file } = &config.backend;
+    let backend = match LocalBackend::open(data_dir, root_key_file, &config.region, config.account, &Clock::System) {
+        Ok(backend) => Arc::new(backend),
+        Err(error) => return failed(&error),
+    };
+    let ready = |listening: app::Listening| {
+        tracing::info!(gateway = %listening.gateway, admin = %listening.admin, "ready");
+    };
+    match app::run(&config, backend, None, ready) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("kmsgate: {error}");
+    ExitCode::from(FAILED)
+}

@@ -1,0 +1,192 @@
+//! The facts of a request as policies ask for them: each condition key, answered from the request itself.
+//!
+//! Nothing is computed before a statement asks. A key that a gateway has no value for is absent, as AWS counts it.
+
+use http::HeaderValue;
+
+use crate::aws::{AliasName, EncryptionContext, Member, Operation};
+use crate::backend::local::{Found, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, Keys, NamedBy};
+use crate::credentials::Principal;
+use crate::kms::Input;
+use crate::policy::{CaselessName, ConditionKey, RequestContext, Values};
+use crate::stage;
+
+/// What is known of a request when one permission is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts<'r> {
+    /// Where and when it came.
+    pub(super) context: &'r stage::RequestContext,
+    /// Who asks.
+    pub(super) principal: &'r Principal,
+    /// What is asked.
+    pub(super) input: &'r Input,
+    /// All keys of the request.
+    pub(super) keys: &'r Keys,
+    /// The key of this permission, if it has one.
+    pub(super) found: Option<&'r Found>,
+    /// The permission: `kms:ReEncryptFrom` and `kms:ReEncryptTo` see contexts of their own.
+    pub(super) action: &'static str,
+    /// What the permission is needed on: an ARN, or `*`.
+    pub(super) resource: &'r str,
+}
+
+impl RequestContext for Facts<'_> {
+    fn values(&self, key: &ConditionKey) -> Values<'_> {
+        use ConditionKey as Key;
+        match key {
+            Key::EncryptionContext(name) => self.encryption_context_value(name),
+            Key::EncryptionContextKeys => Values::many(self.encryption_context().iter().map(|(key, _)| key)),
+            Key::EncryptionAlgorithm => Values::optional(self.encryption_algorithm()),
+            Key::ReEncryptOnSameKey => self.re_encrypt_on_same_key(),
+            Key::RequestAlias => Values::optional(self.request_alias()),
+            Key::BypassPolicyLockoutSafetyCheck => self.bypass(),
+            Key::ScheduleKeyDeletionPendingWindowInDays => self.pending_window(),
+            Key::RequestTag(name) => self.request_tag(name),
+            Key::TagKeys => Values::many(self.input.tags(Member::Tags).map(|tag| tag.key)),
+            _ => self.about_key(key).or_else(|| self.about_principal(key)).unwrap_or_else(|| self.about_call(key)),
+        }
+    }
+}
+
+impl Facts<'_> {
+    /// Which pairs count: `ReEncrypt` has a context for each side.
+    fn encryption_context(&self) -> &EncryptionContext {
+        self.input.context(match self.action {
+            "kms:ReEncryptFrom" => Member::SourceEncryptionContext,
+            "kms:ReEncryptTo" => Member::DestinationEncryptionContext,
+            _ => Member::EncryptionContext,
+        })
+    }
+
+    fn encryption_context_value(&self, name: &CaselessName) -> Values<'_> {
+        single(self.encryption_context().iter().filter(|(key, _)| name.is(key)).map(|(_, value)| value))
+    }
+
+    fn encryption_algorithm(&self) -> Option<&str> {
+        let member = match self.input.operation() {
+            Operation::Encrypt | Operation::Decrypt => Member::EncryptionAlgorithm,
+            Operation::ReEncrypt if self.action == "kms:ReEncryptFrom" => Member::SourceEncryptionAlgorithm,
+            Operation::ReEncrypt => Member::DestinationEncryptionAlgorithm,
+            Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => return Some(KEY_SPEC),
+            _ => return None,
+        };
+        Some(self.input.string(member).unwrap_or(KEY_SPEC))
+    }
+
+    fn re_encrypt_on_same_key(&self) -> Values<'_> {
+        match (&self.keys.source, &self.keys.main) {
+            (Some(source), Some(destination)) => Values::boolean(source.key.arn == destination.key.arn),
+            _ => Values::Absent,
+        }
+    }
+
+    fn request_alias(&self) -> Option<&str> {
+        match &self.found?.by {
+            NamedBy::Alias(name) => Some(name),
+            NamedBy::Key | NamedBy::Ciphertext => None,
+        }
+    }
+
+    fn bypass(&self) -> Values<'_> {
+        if self.input.operation() != Operation::CreateKey {
+            return Values::Absent;
+        }
+        Values::boolean(self.input.boolean(Member::BypassPolicyLockoutSafetyCheck).unwrap_or_default())
+    }
+
+    fn pending_window(&self) -> Values<'_> {
+        if self.input.operation() != Operation::ScheduleKeyDeletion {
+            return Values::Absent;
+        }
+        let days = self.input.integer(Member::PendingWindowInDays);
+        Values::owned(days.unwrap_or(crate::backend::local::DEFAULT_PENDING_WINDOW_DAYS).to_string())
+    }
+
+    fn request_tag(&self, name: &CaselessName) -> Values<'_> {
+        single(self.input.tags(Member::Tags).filter(|tag| name.is(tag.key)).map(|tag| tag.value))
+    }
+
+    /// Facts of the key, or for `CreateKey` of the key to be.
+    fn about_key(&self, key: &ConditionKey) -> Option<Values<'_>> {
+        use ConditionKey as Key;
+        let creating = self.input.operation() == Operation::CreateKey;
+        let asked = |member, default| Values::one(self.input.string(member).unwrap_or(default));
+        let values = match key {
+            Key::KeySpec | Key::CustomerMasterKeySpec if creating => {
+                let old = self.input.string(Member::CustomerMasterKeySpec).unwrap_or(KEY_SPEC);
+                asked(Member::KeySpec, old)
+            }
+            Key::KeyUsage | Key::CustomerMasterKeyUsage if creating => asked(Member::KeyUsage, KEY_USAGE),
+            Key::KeyOrigin if creating => asked(Member::Origin, KEY_ORIGIN),
+            Key::MultiRegion if creating => {
+                Values::boolean(self.input.boolean(Member::MultiRegion).unwrap_or_default())
+            }
+            Key::KeySpec | Key::CustomerMasterKeySpec => Values::optional(self.found.map(|_| KEY_SPEC)),
+            Key::KeyUsage | Key::CustomerMasterKeyUsage => Values::optional(self.found.map(|_| KEY_USAGE)),
+            Key::KeyOrigin => Values::optional(self.found.map(|_| KEY_ORIGIN)),
+            Key::MultiRegion => {
+                self.found.map_or(Values::Absent, |found| Values::boolean(found.key.id().multi_region()))
+            }
+            Key::ResourceAliases => {
+                Values::many(self.found.into_iter().flat_map(|found| &found.key.aliases).map(AliasName::as_str))
+            }
+            Key::ResourceTag(name) => {
+                single(self.found.into_iter().flat_map(|found| found.key.tags.values(name.as_str())))
+            }
+            Key::ResourceAccount if self.resource == "*" => Values::Absent,
+            // Keys and aliases of other accounts are not here.
+            Key::ResourceAccount => Values::one(self.context.snapshot.account.as_str()),
+            _ => return None,
+        };
+        Some(values)
+    }
+
+    fn about_principal(&self, key: &ConditionKey) -> Option<Values<'_>> {
+        use ConditionKey as Key;
+        let Principal { arn, user_id, .. } = self.principal;
+        let values = match key {
+            Key::PrincipalArn => Values::one(arn.condition_value()),
+            Key::PrincipalAccount | Key::CallerAccount => Values::owned(arn.account().to_string()),
+            Key::PrincipalType => Values::one(arn.principal_type().as_str()),
+            Key::UserId => Values::one(user_id),
+            Key::Username => Values::optional(arn.username()),
+            Key::PrincipalTag(name) => single(self.principal.tags.values(name.as_str())),
+            // No service of AWS's calls here, for itself or for anybody.
+            Key::PrincipalIsAwsService | Key::ViaAwsService => Values::boolean(false),
+            _ => return None,
+        };
+        Some(values)
+    }
+
+    fn about_call(&self, key: &ConditionKey) -> Values<'_> {
+        use ConditionKey as Key;
+        let context = self.context;
+        match key {
+            Key::SourceIp => Values::owned(context.peer.ip().to_string()),
+            Key::SecureTransport => Values::boolean(context.peer.tls.is_some()),
+            Key::CurrentTime => Values::owned(context.received_at.iso8601().to_string()),
+            Key::EpochTime => Values::owned(context.received_at.unix_seconds().to_string()),
+            Key::RequestedRegion => Values::one(context.snapshot.region.as_str()),
+            Key::UserAgent => header(context.user_agent.as_ref()),
+            Key::Referer => header(context.referer.as_ref()),
+            // Everything else belongs to sessions, organizations, VPCs and services of AWS's.
+            _ => Values::Absent,
+        }
+    }
+}
+
+/// The values of a key that can have one. Two names that differ in case alone give it two, and what a condition
+/// cannot decide then does not allow, and does deny.
+fn single<'v>(mut values: impl Iterator<Item = &'v str>) -> Values<'v> {
+    match (values.next(), values.next()) {
+        (None, _) => Values::Absent,
+        (Some(value), None) => Values::one(value),
+        (Some(first), Some(second)) => Values::many([first, second].into_iter().chain(values)),
+    }
+}
+
+/// A header that is no text was sent all the same: what depends on it does not allow, and does deny.
+fn header(value: Option<&HeaderValue>) -> Values<'_> {
+    let Some(value) = value else { return Values::Absent };
+    std::str::from_utf8(value.as_bytes()).map_or(Values::Unknown, Values::one)
+}
