@@ -6,11 +6,11 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::Error;
+use super::error::quoted;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// The header's parts, as sent.
-#[derive(Debug)]
+/// The header's parts, as sent; none is empty.
 pub(super) struct Authorization<'h> {
     pub(super) credential: &'h str,
     pub(super) signed_headers: &'h str,
@@ -21,28 +21,27 @@ impl<'h> Authorization<'h> {
     /// Reads the one `Authorization` header. `dated` tells whether any header dates the request, which AWS
     /// complains of together with missing parameters.
     ///
-    /// AWS lets the last of repeated parameters win and reads the first of two headers; both are refused here,
-    /// because a service behind the gateway might choose otherwise.
+    /// AWS lets the last of repeated parameters win, passes over those it does not know, and reads the first of
+    /// two headers; all are refused here, because a service behind the gateway might choose otherwise.
     pub(super) fn read(headers: &'h HeaderMap, dated: bool) -> Result<Self, Error> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let value = values.next().ok_or(Error::MissingAuthenticationToken)?;
+        let value = values.next().ok_or(Error::MissingAuthenticationToken)?.as_bytes().trim_ascii();
+        let not_key_value = || Error::NotKeyValue(sha256(value));
         if values.next().is_some() {
-            return Err(Error::NotKeyValue(sha256(value.as_bytes())));
+            return Err(not_key_value());
         }
-        let not_key_value = || Error::NotKeyValue(sha256(value.as_bytes()));
-        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| not_key_value())?;
-        let text = text.trim_matches([' ', '\t']);
-        let (algorithm, parameters) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        if !value.starts_with(b"AWS4-") {
+            return Err(Error::MissingAuthenticationToken);
+        }
+        let text = std::str::from_utf8(value).map_err(|_| not_key_value())?;
+        let (algorithm, parameters) = text.split_once([' ', ',']).unwrap_or((text, ""));
         if algorithm != ALGORITHM {
-            return Err(if algorithm.starts_with("AWS4-") {
-                Error::UnsupportedAlgorithm(algorithm.chars().take(64).collect())
-            } else {
-                Error::MissingAuthenticationToken
-            });
+            return Err(Error::UnsupportedAlgorithm(quoted(algorithm)));
         }
 
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-        for pair in parameters.split([' ', '\t', ',']).filter(|pair| !pair.is_empty()) {
+        let pairs = parameters.split(',').flat_map(|part| part.split(' '));
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').ok_or_else(not_key_value)?;
             let slot = match name {
                 "Credential" => &mut credential,
@@ -61,7 +60,7 @@ impl<'h> Authorization<'h> {
             }
             (credential, signature, signed_headers, dated) => {
                 let present = [credential.is_some(), signature.is_some(), signed_headers.is_some(), dated];
-                Err(Error::Incomplete { sentences: sentences(present), header_sha256: sha256(value.as_bytes()) })
+                Err(Error::Incomplete { sentences: sentences(present), header_sha256: sha256(value) })
             }
         }
     }

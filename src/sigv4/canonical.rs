@@ -1,13 +1,15 @@
 //! The canonical request and the string to sign (AWS General Reference, "Create a signed AWS API request",
-//! steps 1 to 3), built in one buffer from the bytes received.
+//! steps 1 to 3), built from the bytes received.
 
 use aws_lc_rs::digest;
 use http::header::HeaderMap;
 
+use super::Error;
+use super::error::quoted;
 use super::signed_headers::SignedHeaders;
 
-/// A canonical request of KMS is about 300 bytes; the string to sign follows it in the same buffer.
-const USUAL_BYTES: usize = 640;
+/// Room for a canonical request of KMS, which SDKs make 400 to 700 bytes long.
+const USUAL_BYTES: usize = 768;
 
 /// The parts of a request that are not headers, in canonical form.
 ///
@@ -23,13 +25,10 @@ impl RequestLine<'static> {
     pub(super) const KMS: Self = Self { method: "POST", path: "/", query: "" };
 }
 
-/// The canonical request.
-pub(super) fn request(
-    line: RequestLine<'_>,
-    signed: SignedHeaders<'_>,
-    headers: &HeaderMap,
-    payload_sha256: &[u8; 64],
-) -> Vec<u8> {
+/// The canonical request but for its last line, the SHA-256 of the body, which comes with the body.
+///
+/// A name that is listed twice would be copied twice: the list has to be known to be in order.
+pub(super) fn head(line: RequestLine<'_>, signed: SignedHeaders<'_>, headers: &HeaderMap) -> Result<Vec<u8>, Error> {
     let mut out = Vec::with_capacity(USUAL_BYTES);
     for part in [line.method, line.path, line.query] {
         out.extend_from_slice(part.as_bytes());
@@ -37,33 +36,45 @@ pub(super) fn request(
     }
     for name in signed.names() {
         out.extend_from_slice(name.as_bytes());
-        for (index, value) in headers.get_all(name).iter().enumerate() {
-            out.push(if index == 0 { b':' } else { b',' });
+        let mut separator = b':';
+        for value in headers.get_all(name) {
+            out.push(separator);
             push_value(&mut out, value.as_bytes());
+            separator = b',';
+        }
+        if separator == b':' {
+            return Err(Error::SignedHeaderAbsent(quoted(name)));
         }
         out.push(b'\n');
     }
     out.push(b'\n');
     out.extend_from_slice(signed.as_str().as_bytes());
     out.push(b'\n');
-    out.extend_from_slice(payload_sha256);
-    out
+    Ok(out)
 }
 
-/// A header's value without outer blanks, each inner run of them one space.
+/// A header's value without outer blanks, each inner run of them one space. Blanks are space and tab: a
+/// `HeaderValue` holds no other white space, and what is not ASCII is no blank.
 fn push_value(out: &mut Vec<u8>, value: &[u8]) {
-    let mut blank = false;
-    for byte in value.trim_ascii() {
-        if byte.is_ascii_whitespace() {
-            blank = true;
-        } else {
-            if blank {
-                out.push(b' ');
-            }
-            blank = false;
-            out.push(*byte);
-        }
+    let value = value.trim_ascii();
+    if !has_runs(value) {
+        out.extend_from_slice(value);
+        return;
     }
+    for (index, word) in value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(word);
+    }
+}
+
+/// Whether there is a tab, or a space after a space; nearly every value is canonical as it stands. Without an early
+/// way out, so that many bytes are looked at at once.
+fn has_runs(value: &[u8]) -> bool {
+    let is = |byte: u8, wanted: u8| u8::from(byte == wanted);
+    let pairs = value.iter().zip(value.get(1..).unwrap_or_default());
+    pairs.fold(0, |runs, (a, b)| runs | is(*b, b'\t') | (is(*a, b' ') & is(*b, b' '))) != 0
 }
 
 /// The string to sign of a canonical request.

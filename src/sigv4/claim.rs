@@ -1,9 +1,13 @@
 //! What a request says of its signer, and whether it is true.
 
-use http::header::{HOST, HeaderMap, HeaderName};
+use std::borrow::Cow;
+use std::fmt;
+
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 
 use super::authorization::Authorization;
 use super::canonical::{self, RequestLine};
+use super::error::quoted;
 use super::signed_headers::SignedHeaders;
 use super::{AcceptedHosts, Error, ScopeDate, SigningKey, date};
 use crate::aws::Region;
@@ -25,15 +29,26 @@ pub struct Expected<'a> {
 }
 
 /// A signer that a request names; its signature has not been looked at.
-#[derive(Debug)]
 pub struct Claim<'h> {
     access_key_id: &'h str,
     /// `YYYYMMDD/region/service/aws4_request`, as sent and found right.
     scope: &'h str,
     signed_at: Timestamp,
-    signed_headers: SignedHeaders<'h>,
-    signature: &'h str,
+    /// The same in ISO 8601 basic format.
+    amz_date: Cow<'h, str>,
+    /// The canonical request but for the body's hash.
+    canonical_head: Vec<u8>,
+    content_sha256: Option<&'h HeaderValue>,
     session_token: Option<&'h str>,
+    signature: &'h str,
+}
+
+/// Without the signature and the token.
+impl fmt::Debug for Claim<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { access_key_id, scope, amz_date, .. } = self;
+        write!(f, "Claim({access_key_id}/{scope} at {amz_date})")
+    }
 }
 
 /// The proof that a request's signature was verified over the bytes received.
@@ -41,7 +56,8 @@ pub struct Claim<'h> {
 pub struct Verified(());
 
 impl<'h> Claim<'h> {
-    /// Checks everything but the signature itself, in the order in which AWS does.
+    /// Checks everything but the key and the signature, in the order in which AWS does; last what AWS has no
+    /// text for, and whoever breaks it is told of a mismatch.
     ///
     /// # Errors
     ///
@@ -51,11 +67,14 @@ impl<'h> Claim<'h> {
         let authorization = Authorization::read(headers, date_header.is_some())?;
         // `Authorization::read` has refused a request without a date.
         let date_header = date_header.unwrap_or(date::AMZ_DATE);
-        let signed_headers = SignedHeaders::read(authorization.signed_headers, headers, &date_header)?;
-        let signed_at = date::read(&date_header, headers)?;
+        let signed_headers = SignedHeaders::read(authorization.signed_headers)?;
+        let (signed_at, amz_date) = date::read(&date_header, headers)?;
         date::current(signed_at, now)?;
-        let (access_key_id, scope) = scope(authorization.credential, expected, signed_at)?;
-        let host = headers.get(HOST).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let (access_key_id, scope) = scope(authorization.credential, expected, &amz_date)?;
+        signed_headers.in_order()?;
+        let canonical_head = canonical::head(RequestLine::KMS, signed_headers, headers)?;
+        signed_headers.cover(headers, &date_header)?;
+        let host = headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
         if !expected.hosts.accept(host) {
             return Err(Error::Mismatch("the host is none that the gateway answers to; see accepted_hosts".into()));
         }
@@ -64,8 +83,16 @@ impl<'h> Claim<'h> {
             Some(value) => Some(std::str::from_utf8(value.as_bytes()).map_err(|_| Error::UnrecognizedClient)?),
             None => None,
         };
-        let signature = authorization.signature;
-        Ok(Self { access_key_id, scope, signed_at, signed_headers, signature, session_token })
+        Ok(Self {
+            access_key_id,
+            scope,
+            signed_at,
+            amz_date,
+            canonical_head,
+            content_sha256: headers.get(AMZ_CONTENT_SHA256),
+            session_token,
+            signature: authorization.signature,
+        })
     }
 
     /// The access key id that the request names.
@@ -86,23 +113,23 @@ impl<'h> Claim<'h> {
         ScopeDate::of(self.signed_at)
     }
 
-    /// Verifies the signature over `headers` and `body` with the signer's key.
+    /// Verifies the signature over the headers that were read and `body`, with the signer's key.
     ///
     /// # Errors
     ///
     /// [`Error::Mismatch`].
-    pub fn verify(self, key: &SigningKey, headers: &HeaderMap, body: &[u8]) -> Result<Verified, Error> {
+    pub fn verify(self, key: &SigningKey, body: &[u8]) -> Result<Verified, Error> {
         let payload = canonical::hex_sha256(body);
-        if headers.get(AMZ_CONTENT_SHA256).is_some_and(|sent| sent.as_bytes() != payload) {
+        if self.content_sha256.is_some_and(|sent| sent.as_bytes() != payload) {
             return Err(Error::Mismatch("x-amz-content-sha256 is not the SHA-256 of the body".into()));
         }
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if self.signature.len() != 64 || !self.signature.bytes().all(lower_hex) {
             return Err(Error::Mismatch("the signature is not 64 lower-case hexadecimal digits".into()));
         }
-        let request = canonical::request(RequestLine::KMS, self.signed_headers, headers, &payload);
-        let amz_date = self.signed_at.basic().to_string();
-        let string_to_sign = canonical::string_to_sign(&amz_date, self.scope, &request);
+        let mut canonical_request = self.canonical_head;
+        canonical_request.extend_from_slice(&payload);
+        let string_to_sign = canonical::string_to_sign(&self.amz_date, self.scope, &canonical_request);
         if key.signed(&string_to_sign, self.signature) {
             Ok(Verified(()))
         } else {
@@ -111,29 +138,32 @@ impl<'h> Claim<'h> {
     }
 }
 
-/// Splits the credential and checks its scope.
-fn scope<'h>(credential: &'h str, expected: &Expected<'_>, signed_at: Timestamp) -> Result<(&'h str, &'h str), Error> {
-    let cut = |text: &str| text.chars().take(128).collect::<String>();
-    let mut elements = credential.split('/');
-    let mut next = || elements.next().unwrap_or_default();
-    let (access_key_id, date, region, service, terminator) = (next(), next(), next(), next(), next());
-    if credential.split('/').count() != 5 {
-        return Err(Error::CredentialElements(cut(credential)));
+/// Splits the credential into the access key id and its scope, and checks the scope; `amz_date` is the
+/// request's date. AWS tells of all that is wrong with a scope at once.
+fn scope<'h>(credential: &'h str, expected: &Expected<'_>, amz_date: &str) -> Result<(&'h str, &'h str), Error> {
+    let mut parts = credential.split('/');
+    let mut next = || parts.next();
+    let (Some(id), Some(day), Some(region), Some(service), Some(terminator), None) =
+        (next(), next(), next(), next(), next(), next())
+    else {
+        return Err(Error::CredentialElements(quoted(credential)));
+    };
+    let today = amz_date.get(..8).unwrap_or_default();
+    let right =
+        [region == expected.region.as_str(), service == expected.service, terminator == TERMINATOR, day == today];
+    if right == [true; 4] {
+        // The rest of the text behind the access key id and its slash.
+        let scope = credential.split_once('/').map_or("", |(_, scope)| scope);
+        return Ok((id, scope));
     }
-    if region != expected.region.as_str() {
-        return Err(Error::ScopeRegion(cut(region)));
-    }
-    if service != expected.service {
-        return Err(Error::ScopeService(expected.service));
-    }
-    if terminator != TERMINATOR {
-        return Err(Error::ScopeTerminator(cut(terminator)));
-    }
-    let iso = signed_at.basic().to_string();
-    if iso.get(..8) != Some(date) {
-        return Err(Error::ScopeDate { scope: cut(date), signed: signed_at });
-    }
-    // The rest of the text behind the access key id and its slash.
-    let scope = credential.split_once('/').map_or("", |(_, scope)| scope);
-    Ok((access_key_id, scope))
+    let sentences = [
+        format!("Credential should be scoped to a valid region, not '{}'. ", quoted(region)),
+        format!("Credential should be scoped to correct service: '{}'. ", expected.service),
+        format!("Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{}'. ", quoted(terminator)),
+        format!(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{today}', from '{amz_date}'.",
+            quoted(day)
+        ),
+    ];
+    Err(Error::Scope(sentences.into_iter().zip(right).filter(|(_, right)| !right).map(|(text, _)| text).collect()))
 }

@@ -1,12 +1,15 @@
 //! The date a request was signed at: which header says it, and how far from now it may be.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::{DATE, HeaderMap, HeaderName};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
+use time::PrimitiveDateTime;
+use time::format_description::StaticFormatDescription;
+use time::macros::format_description;
 
 use super::Error;
+use super::error::quoted;
 use crate::clock::Timestamp;
 
 /// How far a signature's date may be from now, both ways, inclusive: what KMS's own texts say.
@@ -38,17 +41,28 @@ pub(super) fn header(headers: &HeaderMap) -> Option<HeaderName> {
     [AMZ_DATE, DATE].into_iter().find(|name| headers.contains_key(name))
 }
 
-/// Reads the header's value: ISO 8601 basic, or for `Date` also RFC 9110's form.
-pub(super) fn read(name: &HeaderName, headers: &HeaderMap) -> Result<Timestamp, Error> {
+/// Reads the header's value, and the same date in ISO 8601 basic format: the string to sign has it so.
+///
+/// `X-Amz-Date` is in that format; `Date` may be, or in that of RFC 9110.
+pub(super) fn read<'h>(name: &HeaderName, headers: &'h HeaderMap) -> Result<(Timestamp, Cow<'h, str>), Error> {
     let value = headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let text = std::str::from_utf8(value).map_err(|_| Error::MalformedDate(String::new()))?;
-    Timestamp::parse_basic(text)
-        .or_else(|| (*name == DATE).then(|| http_date(text)).flatten())
-        .ok_or_else(|| Error::MalformedDate(text.chars().take(64).collect()))
+    if let Some(date) = Timestamp::parse_basic(text) {
+        return Ok((date, Cow::Borrowed(text)));
+    }
+    let http_date = if *name == DATE { http_date(text) } else { None };
+    http_date.map(|date| (date, Cow::Owned(date.basic().to_string()))).ok_or_else(|| Error::MalformedDate(quoted(text)))
 }
 
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, of the three forms of RFC 9110 the one that may be sent; botocore writes the
+/// zone as `-0000`. Written again it must be the same text, so that no leniency of a parser is ours.
 fn http_date(text: &str) -> Option<Timestamp> {
-    OffsetDateTime::parse(text, &Rfc2822).ok().map(|date| Timestamp::from_unix_seconds(date.unix_timestamp()))
+    const FORMAT: StaticFormatDescription =
+        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second]");
+    let moment = text.strip_suffix(" GMT").or_else(|| text.strip_suffix(" -0000"))?;
+    let date = PrimitiveDateTime::parse(moment, FORMAT).ok()?;
+    let same = date.format(FORMAT).ok()? == moment;
+    same.then(|| Timestamp::from_unix_seconds(date.assume_utc().unix_timestamp()))
 }
 
 /// Refuses a date that is more than [`WINDOW`] from now. Whole seconds, as the texts show them.

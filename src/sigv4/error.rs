@@ -55,23 +55,9 @@ pub enum Error {
         /// The gateway's.
         now: Timestamp,
     },
-    /// The scope's region is another.
-    #[error("the credential is scoped to another region")]
-    ScopeRegion(String),
-    /// The scope's service is another.
-    #[error("the credential is scoped to another service")]
-    ScopeService(&'static str),
-    /// The scope does not end in `aws4_request`.
-    #[error("the credential's scope has another terminator")]
-    ScopeTerminator(String),
-    /// The scope's date is not that of the request.
-    #[error("the credential's scope has another date")]
-    ScopeDate {
-        /// The scope's date.
-        scope: String,
-        /// The request's.
-        signed: Timestamp,
-    },
+    /// The scope is another than the gateway's and the day's; holds AWS's sentences.
+    #[error("the credential is scoped to something else: {0}")]
+    Scope(String),
     /// The access key, or the session token with it, is not known.
     #[error("the access key or session token is not known")]
     UnrecognizedClient,
@@ -128,22 +114,7 @@ impl From<&Error> for Exception {
                 now.plus(super::date::WINDOW).basic(),
                 now.basic()
             )),
-            Error::ScopeRegion(region) => {
-                invalid(format!("Credential should be scoped to a valid region, not '{region}'. "))
-            }
-            Error::ScopeService(service) => {
-                invalid(format!("Credential should be scoped to correct service: '{service}'. "))
-            }
-            Error::ScopeTerminator(term) => {
-                invalid(format!("Credential should be scoped with a valid terminator: 'aws4_request', not '{term}'. "))
-            }
-            Error::ScopeDate { scope, signed } => {
-                let iso = signed.basic().to_string();
-                let date = iso.get(..8).unwrap_or_default();
-                invalid(format!(
-                    "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{scope}' != '{date}', from '{iso}'."
-                ))
-            }
+            Error::Scope(sentences) => invalid(sentences.clone()),
             Error::UnrecognizedClient => {
                 Self::fixed(ExceptionKind::UnrecognizedClient, "The security token included in the request is invalid.")
             }
@@ -151,4 +122,10 @@ impl From<&Error> for Exception {
             Error::Mismatch(_) => Self::fixed(InvalidSignature, MISMATCH),
         }
     }
+}
+
+/// What of the client's text an answer repeats: a bounded part, and nothing from a `=` on, behind which a
+/// misplaced signature could stand.
+pub(super) fn quoted(text: &str) -> String {
+    text.chars().take_while(|char| *char != '=').take(128).collect()
 }

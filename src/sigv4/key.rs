@@ -17,11 +17,11 @@ impl SigningKey {
         let seconds = u64::try_from(date.midnight().unix_seconds()).unwrap_or(0);
         let time = UNIX_EPOCH + Duration::from_secs(seconds);
         let derived = aws_sigv4::sign::v4::generate_signing_key(secret, time, region.as_str(), service);
-        let mut key = [0; 32];
-        for (to, from) in key.iter_mut().zip(derived.as_ref()) {
+        let mut key = Secret::new([0; 32]);
+        for (to, from) in key.expose_mut().iter_mut().zip(derived.as_ref()) {
             *to = *from;
         }
-        Self(Secret::new(key))
+        Self(key)
     }
 
     /// Whether `signature` is the signature of `string_to_sign`, in constant time.

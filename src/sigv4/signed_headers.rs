@@ -1,6 +1,6 @@
 //! Which headers a signature covers, and which it must.
 
-use http::header::{HOST, HeaderMap, HeaderName};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName};
 
 use super::Error;
 
@@ -8,56 +8,88 @@ use super::Error;
 /// the body, never believed; a content delivery network adds the second.
 const EXEMPT: [&str; 2] = ["x-amz-content-sha256", "x-amz-cf-id"];
 
-/// The value of `SignedHeaders`: names in lower case, sorted, each once, all of them sent.
+/// Headers that may stand once, besides `x-amz-*` and the one that dates the request (`Authorization` has been
+/// looked at before): with two values, two readers could each believe another.
+const ONCE: [HeaderName; 3] = [HOST, CONTENT_TYPE, CONTENT_LENGTH];
+
+/// The value of `SignedHeaders`; `host` is among the names. What else is asked of the list comes later in AWS's
+/// order, so it is only noted here.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SignedHeaders<'h>(&'h str);
+pub(super) struct SignedHeaders<'h> {
+    list: &'h str,
+    /// The names are in lower case and sorted, each once, as every signer writes them.
+    in_order: bool,
+    date: bool,
+    /// How many of the names are those of headers that must be signed.
+    amz: usize,
+}
 
 impl<'h> SignedHeaders<'h> {
-    /// Checks the list against the headers that were sent; `date` is the one that dates the request.
-    pub(super) fn read(list: &'h str, headers: &HeaderMap, date: &HeaderName) -> Result<Self, Error> {
-        let signed = Self(list);
-        if !signed.contains(HOST.as_str()) {
-            return Err(Error::HostNotSigned);
-        }
-        let mut previous = "";
+    pub(super) fn read(list: &'h str) -> Result<Self, Error> {
+        // Without an early way out, so that many bytes are looked at at once.
+        let upper_case = list.bytes().fold(false, |upper, byte| upper | byte.is_ascii_uppercase());
+        let mut signed = Self { list, in_order: !upper_case, date: false, amz: 0 };
+        let (mut host, mut previous) = (false, "");
         for name in signed.names() {
-            let lower = name.bytes().all(|byte| !byte.is_ascii_uppercase());
-            if !lower || name <= previous {
-                return Err(Error::Mismatch("SignedHeaders is not sorted, unique and in lower case".into()));
-            }
-            if !headers.contains_key(name) {
-                return Err(Error::SignedHeaderAbsent(name.chars().take(64).collect()));
-            }
+            host |= name == HOST.as_str();
+            signed.date |= name == DATE.as_str();
+            signed.amz += usize::from(must_be_signed(name));
+            signed.in_order &= name > previous;
             previous = name;
         }
-        if !signed.contains(date.as_str()) {
-            return Err(Error::Mismatch(format!("{date} is not signed").into()));
+        if host { Ok(signed) } else { Err(Error::HostNotSigned) }
+    }
+
+    /// Checks the order of the names.
+    pub(super) fn in_order(self) -> Result<(), Error> {
+        if self.in_order {
+            Ok(())
+        } else {
+            Err(Error::Mismatch("SignedHeaders is not sorted, unique and in lower case".into()))
         }
-        for name in headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-")) {
-            if headers.get_all(name).iter().nth(1).is_some() {
-                return Err(Error::Mismatch(format!("{name} was sent more than once").into()));
-            }
-            if !signed.contains(name) && !EXEMPT.contains(&name) {
-                return Err(Error::Mismatch(format!("{name} was sent but not signed").into()));
-            }
+    }
+
+    /// Checks that every header that must be signed is, and that none of them can be read in two ways; `date` is
+    /// the one that dates the request. The list is known to be in order, and all that it names to have been sent.
+    pub(super) fn cover(self, headers: &HeaderMap, date: &HeaderName) -> Result<(), Error> {
+        if *date == DATE && !self.date {
+            return Err(unsigned(date));
         }
-        if headers.get_all(HOST).iter().nth(1).is_some() {
-            return Err(Error::Mismatch("host was sent more than once".into()));
+        // Equal numbers are equal names: all that are named were sent, and each is named once.
+        let amz_sent = || headers.keys().filter(|name| must_be_signed(name.as_str()));
+        if amz_sent().count() != self.amz {
+            let named = |sent: &HeaderName| self.names().any(|name| name == sent.as_str());
+            return Err(unsigned(amz_sent().find(|name| !named(name)).unwrap_or(date)));
         }
-        Ok(signed)
+        sent_once(headers, date)
     }
 
     /// The names, in the order of the canonical request.
     pub(super) fn names(self) -> impl Iterator<Item = &'h str> {
-        self.0.split(';')
+        self.list.split(';')
     }
 
     /// The list as sent.
     pub(super) const fn as_str(self) -> &'h str {
-        self.0
+        self.list
     }
+}
 
-    pub(super) fn contains(self, wanted: &str) -> bool {
-        self.names().any(|name| name == wanted)
+fn must_be_signed(name: &str) -> bool {
+    name.starts_with("x-amz-") && !EXEMPT.contains(&name)
+}
+
+fn unsigned(name: &HeaderName) -> Error {
+    Error::Mismatch(format!("{name} was sent but not signed").into())
+}
+
+fn sent_once(headers: &HeaderMap, date: &HeaderName) -> Result<(), Error> {
+    if headers.keys_len() == headers.len() {
+        return Ok(());
+    }
+    let once = |name: &&HeaderName| name.as_str().starts_with("x-amz-") || *name == date || ONCE.contains(name);
+    match headers.keys().filter(once).find(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+        Some(name) => Err(Error::Mismatch(format!("{name} was sent more than once").into())),
+        None => Ok(()),
     }
 }
