@@ -1,8 +1,11 @@
-//! The verifier against hostile changes of a valid request ([`hostile`]), and against whatever a generator thinks of
-//! ([`properties`]); here what they share, and what has to be accepted.
+//! The verifier against AWS's own vectors ([`suite`], [`vectors`]), against hostile changes of a valid request
+//! ([`hostile`]), and against whatever a generator thinks of ([`properties`]); here what they share, and what has
+//! to be accepted.
 
 mod hostile;
 mod properties;
+mod suite;
+mod vectors;
 
 use std::time::{Duration, UNIX_EPOCH};
 
