@@ -104,7 +104,8 @@ impl Timestamp {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iso8601().fmt(f)
+        // By name: `Iso8601`'s own `Debug` prints the timestamp, and the two would call each other for ever.
+        fmt::Display::fmt(&self.iso8601(), f)
     }
 }
 
@@ -185,6 +186,11 @@ mod tests {
         assert_eq!(t.unix_seconds(), 1_440_938_160);
         assert_eq!(t.basic().to_string(), "20150830T123600Z");
         assert_eq!(t.iso8601().to_string(), "2015-08-30T12:36:00Z");
+    }
+
+    #[test]
+    fn a_moment_is_printed_as_it_is_displayed() {
+        assert_eq!(format!("{:?}", Timestamp::from_unix_seconds(1_440_938_160)), "2015-08-30T12:36:00Z");
     }
 
     #[test]

@@ -69,9 +69,9 @@ pub enum HeadFault {
     /// A header that may stand once stands more often.
     #[error("the header {0} may be sent once only")]
     Repeated(&'static str),
-    /// `Connection` names a header that must reach the verifier.
-    #[error("the Connection header may not name {0}")]
-    HopByHop(&'static str),
+    /// `Connection` names a header, which would be gone behind any proxy.
+    #[error("the Connection header may name close, keep-alive and te alone")]
+    HopByHop,
     /// `X-Amz-Target` absent or unknown.
     #[error("no operation of KMS has the X-Amz-Target that was sent")]
     Target,
@@ -100,7 +100,7 @@ impl Error {
         match self {
             // AWS sends no message with an unknown target.
             Self::Head(HeadFault::Target) => Cow::Owned(Exception::unknown_operation()),
-            Self::Head(HeadFault::Repeated(_) | HeadFault::HopByHop(_)) => owned(Kind::Validation, self.to_string()),
+            Self::Head(HeadFault::Repeated(_) | HeadFault::HopByHop) => owned(Kind::Validation, self.to_string()),
             // For these AWS has an XML 404, which no JSON client can read: here its name as JSON, with a text.
             Self::Head(_) => owned(Kind::UnknownOperation, self.to_string()),
             Self::Body(BodyFault::TooLarge(_)) => owned(Kind::RequestEntityTooLarge, self.to_string()),

@@ -11,7 +11,8 @@ use crate::config::{AuditTarget, Backend, Config};
 /// Report every fault of a configuration at once, each with its file, place and a hint.
 ///
 /// Reads the configuration and all that it names (credentials, policies, certificates), opens no port and no
-/// store, and changes nothing.
+/// store, and changes nothing. What is legal and probably not meant, such as a misspelt action in a policy, is a
+/// warning and no fault.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   kmsgate check --config /etc/kmsgate/kmsgate.toml && systemctl reload kmsgate
@@ -26,6 +27,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match Config::load(&arguments.config) {
         Ok(config) => {
+            for warning in &config.warnings {
+                eprintln!("warning: {warning}");
+            }
             println!("{}", summary(&config));
             ExitCode::SUCCESS
         }
@@ -48,6 +52,7 @@ fn summary(config: &Config) -> String {
         format!("ok: {}", config.file.display()),
         format!("  account {} in {}", config.account, config.region),
         format!("  listens on {} ({tls}), probes on {}", config.listen.address, config.admin),
+        format!("  {} access keys in {}", config.credentials.len(), config.auth.credentials_file.display()),
         format!("  local backend in {}", data_dir.display()),
         format!("  audit records to {audit}"),
     ]

@@ -111,7 +111,7 @@ impl AuthenticateLayer {
         // For a key that is not known the same work is done with one that nobody has: time tells no more than words.
         let secret = known.map_or(&snapshot.stranger, |access_key| &access_key.secret);
         let key = secret.signing_key(claim.scope_date(), &snapshot.region);
-        let verified = claim.verify(&key.1, &head.headers, &body).map_err(|error| unproven(error.into()))?;
+        let verified = claim.verify(&key.1, &body).map_err(|error| unproven(error.into()))?;
         let Some(access_key) = known else {
             return Err(unproven(sigv4::Error::Mismatch("the access key is not known".into()).into()));
         };
@@ -138,7 +138,7 @@ impl AuthenticateLayer {
             return Err(BodyFault::TooLarge(cap).into());
         }
         let held = peer.account.reserve(announced.unwrap_or(cap))?;
-        let body = Lazily::new(pin!(collect(body, cap)), self.read_timeout).await;
+        let body = Lazily::new(pin!(collect(body, announced, cap)), self.read_timeout).await;
         Ok((body.ok_or(BodyFault::TooSlow)??, held))
     }
 }
@@ -147,35 +147,32 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// All bytes of `body`, without a copy when it comes in one piece.
-async fn collect<B>(body: B, cap: usize) -> Result<Bytes, BodyFault>
+/// All bytes of `body`, without a copy when it comes in one piece; else in one buffer, of the announced length if there
+/// is one.
+async fn collect<B>(body: B, announced: Option<usize>, cap: usize) -> Result<Bytes, BodyFault>
 where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
 {
     let mut body = pin!(body);
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut whole = BytesMut::new();
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         // Trailers carry nothing that KMS reads; they are not signed and not looked at.
         let Ok(data) = frame.map_err(|error| BodyFault::Broken(error.to_string()))?.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > cap {
+        if first.len() + whole.len() + data.len() > cap {
             return Err(BodyFault::TooLarge(cap));
         }
-        if first.is_empty() {
+        if first.is_empty() && whole.is_empty() {
             first = data;
         } else {
-            rest.extend_from_slice(&data);
+            whole.reserve(announced.unwrap_or_default().saturating_sub(whole.len()).max(first.len() + data.len()));
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&data);
         }
         if body.is_end_stream() {
             break;
         }
     }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
