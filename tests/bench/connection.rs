@@ -3,10 +3,10 @@
 //!
 //! The client has one core, like the server; each nanosecond it wastes hides one of the server's.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::Outcome;
 
@@ -34,6 +34,15 @@ impl Connection {
     /// Connects, with `TCP_NODELAY`.
     pub(crate) async fn open(address: SocketAddr) -> Outcome<Self> {
         let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: vec![0; ANSWER_CAP].into_boxed_slice() })
+    }
+
+    /// As [`Self::open`], from another address of the loopback interface.
+    pub(crate) async fn open_from(source: Ipv4Addr, address: SocketAddr) -> Outcome<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((source, 0)))?;
+        let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; ANSWER_CAP].into_boxed_slice() })
     }

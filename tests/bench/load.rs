@@ -3,8 +3,9 @@
 //! Closed loop (the next request follows the answer) shows what a server can do; open loop (each request has a
 //! time at which it is due, and its latency counts from then) shows how long a caller waits.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -63,6 +64,7 @@ pub(crate) struct Load {
 
 /// Connections that are open and idle.
 pub(crate) struct Fleet {
+    address: SocketAddr,
     connections: Vec<Connection>,
     expected: Expected,
 }
@@ -74,7 +76,7 @@ impl Fleet {
         for _ in 0..count {
             connections.push(Connection::open(address).await?);
         }
-        Ok(Self { connections, expected })
+        Ok(Self { address, connections, expected })
     }
 
     /// Sends one `request` on each connection, so that each holds what a server keeps for one that was used.
@@ -99,6 +101,7 @@ impl Fleet {
         for (index, connection) in self.connections.drain(..).enumerate() {
             let driver = Driver {
                 connection,
+                forger: Forger { address: self.address, connection: None },
                 expected: self.expected,
                 requests: Arc::clone(requests),
                 next: index * requests.len() / count.max(1),
@@ -125,9 +128,36 @@ impl Fleet {
     }
 }
 
+/// Sends the forged requests of one driver, each five from an address of their own.
+///
+/// The gateway holds back the answers to a peer whose signatures keep failing, so one that forges on an honest
+/// client's connection would measure its own punishment. The first five failures of an address are answered at once.
+struct Forger {
+    address: SocketAddr,
+    connection: Option<(Connection, u32)>,
+}
+
+/// How many failures of one address the gateway answers at once.
+const FREE_FAILURES: u32 = 5;
+
+impl Forger {
+    async fn exchange(&mut self, request: &[u8]) -> Outcome<Answer<'_>> {
+        static ADDRESSES: AtomicU32 = AtomicU32::new(0);
+        if self.connection.as_ref().is_none_or(|(_, left)| *left == 0) {
+            let [_, a, b, c] = ADDRESSES.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+            let source = Ipv4Addr::new(127, a | 1, b, c);
+            self.connection = Some((Connection::open_from(source, self.address).await?, FREE_FAILURES));
+        }
+        let (connection, left) = self.connection.as_mut().ok_or("no connection to forge on")?;
+        *left -= 1;
+        connection.exchange(request).await
+    }
+}
+
 /// One connection at work.
 struct Driver {
     connection: Connection,
+    forger: Forger,
     expected: Expected,
     requests: Arc<[Request]>,
     next: usize,
@@ -147,7 +177,11 @@ impl Driver {
             }
             let request = self.requests.get(self.next).ok_or("no requests to send")?;
             self.next = (self.next + 1) % self.requests.len();
-            let answer = self.connection.exchange(&request.bytes).await?;
+            let answer = if request.forged {
+                self.forger.exchange(&request.bytes).await?
+            } else {
+                self.connection.exchange(&request.bytes).await?
+            };
             free = now();
             let tally = &mut self.load.tally;
             tally.answers += 1;

@@ -15,8 +15,8 @@ use crate::Outcome;
 
 /// How many are signed: enough that no cache of whole requests could help.
 const DISTINCT: usize = 4096;
-/// Every one of this many is forged: 1.6 %.
-const FORGED_EVERY: usize = 64;
+/// Every one of this many is forged: 1 %.
+const FORGED_EVERY: usize = 100;
 /// A signature is good for five minutes; none is used that may become older than this and a round.
 const GOOD_FOR: Duration = Duration::from_secs(150);
 
