@@ -414,8 +414,21 @@ fn every_number_has_both_sides_of_its_bounds() {
 
 #[test]
 fn lengths_are_counted_in_characters() {
-    assert!(parse(OP, &json!({"KeyId": "é".repeat(2048)})).is_ok());
-    assert!(parse(OP, &json!({"KeyId": "é".repeat(2049)})).is_err());
+    assert!(parse(Operation::CreateKey, &json!({"Description": "é".repeat(8192)})).is_ok());
+    assert!(parse(Operation::CreateKey, &json!({"Description": "é".repeat(8193)})).is_err());
+}
+
+#[test]
+fn an_empty_key_id_breaks_two_bounds_and_one_that_is_not_ascii_breaks_one() {
+    let pattern = "failed to satisfy constraint: Member must satisfy regular expression pattern: ^\\p{ASCII}+$";
+    assert_eq!(
+        faults(OP, &json!({"KeyId": ""})),
+        format!(
+            "2 validation errors detected: Value '' at 'keyId' failed to satisfy constraint: Member must have length \
+             greater than or equal to 1; Value '' at 'keyId' {pattern}"
+        )
+    );
+    assert_eq!(faults(OP, &json!({"KeyId": "alias/é"})), one(&format!("Value 'alias/é' at 'keyId' {pattern}")));
 }
 
 #[test]
@@ -525,7 +538,7 @@ proptest::proptest! {
 
     #[test]
     fn what_was_sent_is_what_is_read(
-        key in ".{1,40}",
+        key in "[ -~]{1,40}",
         pairs in proptest::collection::btree_map(".{0,5}", ".{0,5}", 0..5),
         plaintext in proptest::collection::vec(proptest::num::u8::ANY, 1..99),
     ) {
