@@ -1,0 +1,226 @@
+"""The real program: started on free ports, its records read back, and searched for secrets when it is stopped."""
+
+import atexit
+import base64
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+PROGRAM = os.environ.get("KMSGATE") or Path(__file__).parents[2] / "target/debug/kmsgate"
+REGION = "us-east-1"
+# The longest that any step of a test may take, in seconds.
+PATIENCE = 20
+FREE_PORTS = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    id: str
+    secret: str
+    principal: str
+
+
+class Gateway:
+    """One run of `kmsgate quickstart` or `kmsgate serve`."""
+
+    def __init__(self, command, audit_file):
+        self.audit_file = audit_file
+        self.endpoint = None
+        self.secrets = set()
+        self.process = subprocess.Popen(
+            [PROGRAM, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        # What a failed test leaves behind.
+        atexit.register(self.process.kill)
+        self.stdout, self.stderr = Lines(self.process.stdout), Lines(self.process.stderr)
+
+    @classmethod
+    def quickstart(cls, data_dir, policy=None):
+        options = ["--json", *FREE_PORTS, "--data-dir", data_dir, *(["--policy", policy] if policy else [])]
+        gateway = cls(["quickstart", *options], data_dir / "audit.jsonl")
+        made = gateway.stdout.wait_for(json.loads)
+        gateway.endpoint, gateway.key_id, gateway.key_arn = made["endpoint"], made["keyId"], made["keyArn"]
+        gateway.alias = made["alias"]
+        gateway.key = AccessKey(made["accessKeyId"], made["secretAccessKey"], made["principal"])
+        gateway.keep_secret(gateway.key.secret)
+        return gateway
+
+    @classmethod
+    def serve(cls, directory, principals, limits="", server=""):
+        """Serves with an access key for each of `principals`, all of them allowed everything."""
+        files = ServeFiles(directory, limits, server)
+        keys = {name: files.access_key(name) for name in principals}
+        gateway = cls(["serve", "--config", files.config], directory / "audit.jsonl")
+        gateway.keys = keys
+        for key in keys.values():
+            gateway.keep_secret(key.secret)
+        ready = gateway.stderr.wait_for(lambda line: line if b'"message":"ready"' in line else None)
+        gateway.endpoint = "http://" + json.loads(ready)["gateway"]
+        return gateway
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(PATIENCE) == 0, self.stderr.text()
+        self.assert_no_secret_was_written()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        self.assert_no_secret_was_written()
+
+    def assert_no_secret_was_written(self):
+        log, audit = self.stderr.text(), self.audit_file.read_bytes()
+        for line in audit.splitlines():
+            json.loads(line)
+        for place, text in {"standard error": log, "the audit file": audit}.items():
+            assert b"Signature=" not in text, f"a signature in {place}"
+            assert not any(secret in text for secret in self.secrets), f"a secret in {place}"
+
+    def keep_secret(self, secret):
+        """Looks for `secret`, in any encoding, in all that the program has written when it ends."""
+        raw = secret.encode() if isinstance(secret, str) else secret
+        assert len(raw) >= 16, "a text this short is found by chance"
+        self.secrets |= {raw, raw.hex().encode(), base64.b64encode(raw)}
+
+    def record(self, request_id):
+        """The one audit record of a request; it is there before the answer is."""
+        return self.record_with(request_id, lambda record: record["requestID"] == request_id)
+
+    def record_with(self, text, wanted=lambda _: True):
+        [found] = self.records_with(text, wanted)
+        return found
+
+    def records_with(self, text, wanted=lambda _: True):
+        lines = [line for line in self.audit_file.read_bytes().splitlines() if text.encode() in line]
+        return [record for record in map(json.loads, lines) if wanted(record)]
+
+    def client(self, key=None, region=REGION, **config):
+        """A boto3 client that neither tries again nor checks parameters, so that the gateway has to."""
+        key = key or self.key
+        config = {
+            "retries": {"total_max_attempts": 1},
+            "parameter_validation": False,
+            "read_timeout": PATIENCE,
+        } | config
+        client = boto3.session.Session().client(
+            "kms",
+            endpoint_url=self.endpoint,
+            region_name=region,
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
+            config=Config(**config),
+        )
+        client.meta.events.register("before-send.kms", self._keep_signature)
+        client.meta.events.register("after-call.kms", self._keep_plaintext)
+        return client
+
+    def _keep_signature(self, request, **_):
+        if "Authorization" in request.headers:
+            header = request.headers["Authorization"]
+            self.keep_signature_of(header.decode() if isinstance(header, bytes) else header)
+
+    def _keep_plaintext(self, parsed, **_):
+        if len(parsed.get("Plaintext", "")) >= 16:
+            self.keep_secret(parsed["Plaintext"])
+
+    def keep_signature_of(self, authorization):
+        for signature in re.findall("Signature=([0-9a-f]{64})", authorization):
+            self.keep_secret(signature)
+
+
+class ServeFiles:
+    """A configuration for `kmsgate serve`, with its policies and credentials."""
+
+    def __init__(self, directory, limits, server):
+        self.config = directory / "kmsgate.toml"
+        self.config.write_text(CONFIG.format(limits=limits, server=server))
+        self.credentials = directory / "credentials.toml"
+        self.credentials.touch(mode=0o600)
+        (directory / "policies").mkdir()
+        (directory / "policies/allow-all.json").write_text(json.dumps(allow("kms:*")))
+
+    def access_key(self, name):
+        principal = f"arn:aws:iam::111122223333:user/{name}"
+        made = subprocess.run(
+            [PROGRAM, "credentials", "new", "--principal", principal], capture_output=True, text=True, check=True
+        ).stdout
+        with self.credentials.open("a") as file:
+            file.write(f'[[principals]]\narn = "{principal}"\npolicies = ["allow-all"]\n{made}\n')
+        [(key_id, secret)] = re.findall('id = "(.*)"\nsecret = "(.*)"', made)
+        return AccessKey(key_id, secret, principal)
+
+
+class Lines:
+    """The lines of a pipe, read as they come, so that the program never waits for who reads them."""
+
+    def __init__(self, pipe):
+        self._all = []
+        self._queue = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._read, args=[pipe], daemon=True)
+        self._thread.start()
+
+    def _read(self, pipe):
+        with pipe:
+            for line in pipe:
+                self._all.append(line)
+                self._queue.put(line)
+        self._queue.put(None)
+
+    def wait_for(self, find):
+        """What `find` makes of the next line that it makes anything of."""
+        while (line := self._queue.get(timeout=PATIENCE)) is not None:
+            if found := find(line):
+                return found
+        raise AssertionError(f"the program has ended, and said: {self.text().decode()}")
+
+    def text(self):
+        """Everything, once the program has ended."""
+        self._thread.join(PATIENCE)
+        return b"".join(self._all)
+
+
+def allow(*actions, **more):
+    """A policy document of one statement."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"} | more
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+CONFIG = """
+region = "us-east-1"
+account = "111122223333"
+
+[listen]
+address = "127.0.0.1:0"
+
+[admin]
+address = "127.0.0.1:0"
+
+[backend]
+kind = "local"
+data_dir = "store"
+
+[auth]
+credentials_file = "credentials.toml"
+
+[policies]
+directory = "policies"
+
+[audit]
+file = "audit.jsonl"
+
+[limits]
+{limits}
+
+[server]
+drain_timeout_ms = 1000
+{server}
+"""
