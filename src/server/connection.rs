@@ -12,14 +12,14 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::Service;
 
-use super::head_timer::{HeadTimer, ReadPhase};
+use super::head_timer::{HeadTimer, ReadLimits, ReadPhase};
 use super::worker::Worker;
 use super::{Phase, tls};
 use crate::layers::AnswerBody;
@@ -76,15 +76,14 @@ where
 {
     let address = peer.address;
     let reading = Arc::new(ReadPhase::default());
-    let io = HeadTimer::new(io, Arc::clone(&reading), worker.limits.head_read);
+    let limits = ReadLimits { idle: worker.limits.idle, head: worker.limits.head_read };
+    let io = HeadTimer::new(io, Arc::clone(&reading), limits);
     let mut phase = worker.phase.clone();
     let service =
         PerConnection { gateway: RefCell::new(worker.gateway), peer: Arc::new(peer), reading, phase: worker.phase };
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // hyper's one timer runs while a connection is idle too, so it is the idle limit; a head once begun is
-        // bounded by `HeadTimer`.
-        .header_read_timeout(worker.limits.idle)
+        // `HeadTimer` bounds the wait for a request and for the rest of its head.
+        .header_read_timeout(None)
         .max_buf_size(worker.limits.head_bytes)
         // An answer of 250 bytes is cheaper copied behind its head than sent as a second vector.
         .writev(false)
