@@ -1,6 +1,17 @@
 //! `kmsgate` stands between programs and AWS KMS and speaks KMS's own protocol.
 //!
-//! Modules in reading order; each imports only from those above it.
+//! The way of a request is one expression, in [`gateway`]: start there. [`stage`] says what travels along it,
+//! [`layers`] holds one middleware a file in the order a request meets them, and [`error`] what the client is told when
+//! one of them refuses.
+//!
+//! What the layers ask is pure, without sockets or configuration: [`sigv4`] verifies signatures, [`kms`] reads and
+//! writes the wire, [`policy`] judges, [`limits`] counts, [`audit`] writes the record. The values they share are in
+//! [`aws`], spelled as AWS spells them; [`clock`], [`random`] and [`secret`] are what they stand on. [`backend`] is the
+//! KMS itself: key material, cryptography, store.
+//!
+//! Around them: [`config`] and [`credentials`] read the operator's files and name every fault ([`faults`]), [`state`] is
+//! what both come to, [`server`] holds connections, [`admin`] answers probes, [`app`] puts it all together and [`cli`]
+//! starts it. [`manual`] holds what is too long for a comment: policies, the threat model, known attacks.
 
 pub mod admin;
 pub mod app;
@@ -17,6 +28,7 @@ pub mod gateway;
 pub mod kms;
 pub mod layers;
 pub mod limits;
+pub mod manual;
 pub mod policy;
 pub mod random;
 pub mod secret;
