@@ -1,7 +1,7 @@
 //! The way of a request, as one expression: read it from top to bottom in the order a request meets it.
 //!
 //! Each layer makes the stage that the next one takes, so a stack with a layer missing or moved does not
-//! compile (`tests/stack/` shows it for every one).
+//! compile (`tests/structure/stack.rs` shows it for every one).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! What travels with every request: the context that its stages share.
 //!
 //! The stages themselves stand each in the file of the layer that makes it (`layers/`): `Arrival ->
-//! Identified -> Held -> Audited -> Guarded -> Timed -> Received -> Authenticated -> Parsed -> Resolved ->
-//! Authorized -> Admitted`. Every one has a field private to its file, so nobody else can make it, and each
-//! layer takes the stage before it by value: a layer left out or moved leaves types that do not meet.
+//! Identified -> Forbearing -> Held -> Audited -> Guarded -> Timed -> Received -> Authenticated -> Parsed ->
+//! Resolved -> Authorized -> Admitted`. Every one has a field private to its file, so nobody else can make it, and
+//! each layer takes the stage before it by value: a layer left out or moved leaves types that do not meet.
 //!
 //! Architecture invariant: no stage can be made but by its layer.
 
