@@ -254,3 +254,135 @@ fn a_name_that_no_client_could_send_is_a_fault() {
     let (path, text) = fault_of("[listen]\naccepted_hosts = ['kms.internal:8700', 'http://kms/']\n");
     assert_eq!(path, "listen.accepted_hosts[1]", "{text}");
 }
+
+/// The files of `config/` in a directory of their own, with credentials made from the example.
+fn shipped() -> tempfile::TempDir {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let to = tempfile::tempdir().unwrap();
+    let config = to.path().join("config");
+    std::fs::create_dir_all(config.join("policies")).unwrap();
+    let files = |directory: &Path| {
+        let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_file()).collect::<Vec<_>>()
+    };
+    for file in files(&from).into_iter().chain(files(&from.join("policies"))) {
+        std::fs::copy(&file, config.join(file.strip_prefix(&from).unwrap())).unwrap();
+    }
+    let example = std::fs::read(from.join("credentials.example.toml")).unwrap();
+    private::write_new(&config.join("credentials.toml"), &example).unwrap();
+    to
+}
+
+/// `config/local.toml` as `change` has it.
+fn local(change: impl FnOnce(&str) -> String) -> Result<Config, Faults> {
+    let directory = shipped();
+    let file = directory.path().join("config/local.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, change(&text)).unwrap();
+    let mut config = Config::load(&file)?;
+    // Everything is compared by what it is from there.
+    let from = |path: &Path| path.strip_prefix(directory.path().join("config")).unwrap().to_path_buf();
+    let Backend::Local { data_dir, root_key_file } = &mut config.backend;
+    (*data_dir, *root_key_file) = (from(data_dir), from(root_key_file));
+    config.auth.credentials_file = from(&config.auth.credentials_file);
+    Ok(config)
+}
+
+/// A setting that is commented out.
+struct Commented<'t> {
+    section: &'t str,
+    key: &'t str,
+    line: &'t str,
+}
+
+/// Every line of the form `# key = value`, which no prose has.
+fn commented(text: &str) -> Vec<Commented<'_>> {
+    let mut section = "";
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        if bare.starts_with('[') {
+            section = bare.trim_matches(['[', ']']);
+        }
+        let Some((key, _)) = bare.split_once(" = ").filter(|_| line.starts_with("# ")) else { continue };
+        if key.bytes().all(|byte| byte.is_ascii_lowercase() || b"_.".contains(&byte)) {
+            found.push(Commented { section, key, line });
+        }
+    }
+    found
+}
+
+fn uncommented(line: &str) -> &str {
+    line.strip_prefix("# ").unwrap()
+}
+
+#[test]
+fn the_files_of_config_are_a_configuration_without_faults_or_warnings() {
+    // Every policy of the directory is compiled, attached or not.
+    let config = local(str::to_owned).unwrap();
+    assert_eq!(config.warnings, []);
+    let policies_of = |id: &str| {
+        let policies = &config.credentials.get(id).unwrap().principal.policies;
+        policies.iter().map(|policy| policy.name()).collect::<Vec<_>>()
+    };
+    // AWS's documented example keys.
+    assert_eq!(policies_of("AKIAIOSFODNN7EXAMPLE"), ["data-keys"]);
+    assert_eq!(policies_of("AKIAI44QH8DHBEXAMPLE"), ["key-administrators"]);
+    assert_eq!(config.credentials.len(), 2);
+}
+
+#[test]
+fn what_the_example_has_commented_out_is_the_default() {
+    let text = include_str!("../../config/local.toml");
+    let default = local(str::to_owned).unwrap();
+    let mut compared = 0;
+    for Commented { section, key, line } in commented(text) {
+        let config = local(|text| text.replacen(line, uncommented(line), 1));
+        if section == "listen.tls" {
+            // Certificates have no default; the section as a whole is tried with files that are there.
+            continue;
+        }
+        let config = config.unwrap_or_else(|faults| panic!("`{line}`: {faults}"));
+        match (section, key) {
+            // A quota is off until it is given, the workers are as many as the machine has cores.
+            ("limits", _) => assert_ne!(config.limits, default.limits, "{line}"),
+            ("server", "workers") => assert_eq!(config.server.workers.get(), 2),
+            ("listen", "accepted_hosts") => {
+                let hosts = |config: &Config| config.listen.accepted_hosts(config.listen.address, &config.region);
+                let (mut given, mut usual) = (hosts(&config), hosts(&default));
+                given.sort();
+                usual.sort();
+                assert_eq!(given, usual, "{line}");
+            }
+            _ => {
+                assert_eq!(settings(&config), settings(&default), "{line}");
+                compared += 1;
+            }
+        }
+    }
+    // The others: three, the quotas, and those of TLS.
+    assert!(compared >= 15, "only {compared} lines of the example were understood");
+}
+
+/// All that the file sets, but for the credentials.
+fn settings(config: &Config) -> String {
+    let Config { region, account, listen, admin, backend, auth, policies: _, audit, limits, server, .. } = config;
+    format!("{:#?}", (region, account, listen, admin, backend, auth, audit, limits, server))
+}
+
+#[test]
+fn the_examples_section_for_tls_is_served_once_its_files_are_there() {
+    let directory = shipped();
+    let config = directory.path().join("config");
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(config.join("tls.crt"), signed.cert.pem()).unwrap();
+    std::fs::write(config.join("tls.key"), signed.signing_key.serialize_pem()).unwrap();
+    let file = config.join("local.toml");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    for line in ["# [listen.tls]", "# certificate_file", "# key_file"] {
+        assert_eq!(text.matches(line).count(), 1, "{line}");
+        text = text.replace(line, uncommented(line));
+    }
+    std::fs::write(&file, text).unwrap();
+    assert!(Config::load(&file).unwrap().listen.tls.is_some());
+}
