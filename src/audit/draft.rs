@@ -202,6 +202,12 @@ impl Draft {
         });
     }
 
+    /// Whether it was said how the request ended.
+    #[must_use]
+    pub fn has_outcome(&self) -> bool {
+        self.0.outcome.get().is_some()
+    }
+
     /// Queues the record as it is now; the answer may leave once the ticket resolves. `None` if it was done
     /// before. What later owners still learn is not recorded.
     #[must_use]

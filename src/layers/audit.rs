@@ -130,8 +130,12 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for Recording<F> {
     }
 }
 
-/// Writes into the draft how the request ended.
+/// Writes into the draft how the request ended, unless that was written: what changes something is noted where it is
+/// done, and once more when its answer comes by here.
 pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
+    if draft.has_outcome() {
+        return;
+    }
     match result {
         Ok(answer) => {
             if let Some(id) = &answer.source_key_material_id {
