@@ -163,3 +163,6 @@ pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

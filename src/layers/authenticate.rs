@@ -176,3 +176,6 @@ where
     }
     Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,3 +127,6 @@ fn record(draft: &Draft, decision: &Decision) {
     let statement = reason.sid.as_deref().unwrap_or(&index);
     draft.reason(audit::Reason { decision: name, policy: Some(&reason.policy), statement: Some(statement) });
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,67 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
     tracing::error!(panic = text, "a request panicked; this is a fault of the gateway, please report it");
     Error::Panicked(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+
+    use serde_json::json;
+    use tower::service_fn;
+
+    use super::super::Received;
+    use super::super::testing::World;
+    use super::*;
+    use crate::aws::Operation;
+
+    /// Ends a request by `inner`, which panics; what the client is told, and the record.
+    async fn panicking<S: Inner<Received<http_body_util::Full<bytes::Bytes>>>>(
+        inner: S,
+    ) -> (String, serde_json::Value) {
+        let world = World::new();
+        let error = world.recorded(world.request("ListKeys", &json!({})), inner).await.unwrap_err();
+        let body = String::from_utf8(error.exception().body().to_vec()).unwrap();
+        (body, world.record())
+    }
+
+    fn told(body: &str, record: &serde_json::Value) {
+        assert!(body.contains(r#""__type":"KMSInternalException""#), "{body}");
+        assert!(!body.contains("boom"), "the client is told no inner text: {body}");
+        assert_eq!(record["errorCode"], "KMSInternalException");
+        assert_eq!(record["eventName"], "ListKeys");
+        let detail = record["additionalEventData"]["gateway"]["detail"].as_str().unwrap();
+        assert!(detail.contains("boom"), "{detail}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_before_the_first_wait_is_an_answer_and_a_record() {
+        let inner = service_fn(|received: Received<_>| {
+            assert!(received.operation != Operation::ListKeys, "boom");
+            pending()
+        });
+        let (body, record) = panicking(inner).await;
+        told(&body, &record);
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_waiting_is_an_answer_and_a_record() {
+        let inner = service_fn(|_| {
+            let mut polls = 0;
+            poll_fn(move |cx| {
+                polls += 1;
+                assert!(polls < 3, "boom");
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            })
+        });
+        let (body, record) = panicking(inner).await;
+        told(&body, &record);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_panic_goes_through() {
+        let world = World::new();
+        let inner = service_fn(|_| async { Ok(Answer::empty()) });
+        assert!(world.recorded(world.request("ListKeys", &json!({})), inner).await.is_ok());
+    }
+}

@@ -105,3 +105,55 @@ impl<F: Future> Future for Lazily<F> {
         timer.as_mut().poll(cx).map(|()| None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::FutureExt;
+    use http::Request;
+    use serde_json::json;
+    use tokio::time::Instant;
+    use tower::service_fn;
+
+    use super::super::testing::World;
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_too_long_ends_at_its_limit() {
+        let world = World::new();
+        let mut service = DeadlineLayer(LIMIT).layer(service_fn(|_: Timed<()>| pending()));
+        let start = Instant::now();
+        let error = service.call(world.guarded(Request::new(()))).await.unwrap_err();
+        assert!(matches!(error, Error::DeadlinePassed));
+        assert_eq!(start.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_ends_in_time_is_not_touched() {
+        let world = World::new();
+        let inner = service_fn(|_: Timed<()>| async {
+            sleep(Duration::from_millis(19_999)).await;
+            Ok(Answer::empty())
+        });
+        assert!(DeadlineLayer(LIMIT).layer(inner).call(world.guarded(Request::new(()))).await.is_ok());
+    }
+
+    #[test]
+    fn a_call_that_need_not_wait_makes_no_timer() {
+        // Outside of a runtime a timer could not be made.
+        let world = World::new();
+        let mut service = DeadlineLayer(LIMIT).layer(service_fn(|_: Timed<()>| async { Ok(Answer::empty()) }));
+        assert!(service.call(world.guarded(Request::new(()))).now_or_never().unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_took_too_long_is_recorded() {
+        let world = World::new();
+        let request = world.request("ListKeys", &json!({}));
+        world.recorded(request, service_fn(|_| pending())).await.unwrap_err();
+        assert_eq!(world.record()["errorCode"], "DependencyTimeoutException");
+    }
+}

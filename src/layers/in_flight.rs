@@ -80,3 +80,59 @@ impl<F: Future> Future for Holding<F> {
         self.project().inner.poll(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::FutureExt;
+    use http::Request;
+    use tower::service_fn;
+
+    use super::super::testing::{Setup, World};
+    use super::*;
+    use crate::limits::InFlightCaps;
+
+    /// A world with room for one request.
+    fn narrow() -> World {
+        let caps = InFlightCaps { requests: 1, requests_per_peer: 1, body_bytes: 1, body_bytes_per_peer: 1 };
+        Setup { caps, ..Setup::default() }.world()
+    }
+
+    #[tokio::test]
+    async fn what_is_more_than_the_cap_is_shed_unheard() {
+        let world = narrow();
+        let mut service = InFlightLayer.layer(service_fn(|_: Held<()>| pending()));
+        let first = service.call(world.forbearing(Request::new(())));
+        assert_eq!(world.in_flight.requests(), 1);
+        let error = service.call(world.forbearing(Request::new(()))).await.unwrap_err();
+        assert_eq!(error.exception().kind().name(), "ServiceUnavailableException");
+        assert_eq!(world.in_flight.shed(), 1);
+        assert!(world.records().is_empty(), "what is shed is counted, and not recorded");
+        drop(first);
+    }
+
+    #[tokio::test]
+    async fn a_place_is_given_back_when_the_request_has_ended() {
+        let world = narrow();
+        let mut service = InFlightLayer.layer(service_fn(|_: Held<()>| async { Ok(Answer::empty()) }));
+        for _ in 0..3 {
+            service.call(world.forbearing(Request::new(()))).await.unwrap();
+            assert_eq!(world.in_flight.requests(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_is_given_back_when_the_client_has_gone() {
+        let world = narrow();
+        let mut service = InFlightLayer.layer(service_fn(|_: Held<()>| pending()));
+        for _ in 0..3 {
+            let mut waiting = service.call(world.forbearing(Request::new(())));
+            assert!((&mut waiting).now_or_never().is_none());
+            assert_eq!(world.in_flight.requests(), 1);
+            drop(waiting);
+            assert_eq!(world.in_flight.requests(), 0);
+        }
+        assert_eq!(world.in_flight.shed(), 0);
+    }
+}

@@ -18,6 +18,8 @@ mod receive;
 mod render;
 mod request_id;
 mod resolve;
+#[cfg(test)]
+mod testing;
 
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};

@@ -33,3 +33,50 @@ impl Step<Authenticated> for Parse {
         Ok(Parsed { context, access_key, input, _made_here: () })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{ORDERS, World};
+    use super::*;
+
+    fn refusal(operation: &str, body: &str) -> Error {
+        let world = World::new();
+        Parse.step(world.authenticated(world.signed(ORDERS, operation, body, &[]))).unwrap_err()
+    }
+
+    #[test]
+    fn what_breaks_a_constraint_is_refused_in_the_words_of_kms() {
+        let error = refusal("GenerateRandom", r#"{"NumberOfBytes":0}"#);
+        // Recorded from KMS.
+        assert_eq!(
+            error.exception().message(),
+            Some(
+                "1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy constraint: Member must \
+                 have value greater than or equal to 1"
+            )
+        );
+        assert_eq!(error.exception().kind().name(), "ValidationException");
+    }
+
+    #[test]
+    fn what_is_no_json_or_says_a_thing_twice_is_refused() {
+        for body in ["", "null", "{", r#"{"NumberOfBytes":16,"NumberOfBytes":32}"#] {
+            assert_eq!(refusal("GenerateRandom", body).exception().kind().name(), "SerializationException", "{body}");
+        }
+    }
+
+    #[test]
+    fn the_record_has_the_parameters_without_what_is_secret() {
+        let world = World::new();
+        let body = json!({"KeyId": "alias/orders", "Plaintext": "c2VjcmV0", "EncryptionContext": {"order": "7"},
+            "GrantTokens": ["dG9rZW4"]});
+        drop(world.parsed(world.request("Encrypt", &body)));
+        let record = world.record();
+        let parameters = json!({"keyId": "alias/orders", "encryptionContext": {"order": "7"},
+            "encryptionAlgorithm": "SYMMETRIC_DEFAULT"});
+        assert_eq!(record["requestParameters"], parameters);
+        assert!(!record.to_string().contains("c2VjcmV0") && !record.to_string().contains("dG9rZW4"), "{record}");
+    }
+}

@@ -102,3 +102,87 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for HoldingBack<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+    use http::Request;
+    use tokio::time::Instant;
+    use tower::{ServiceBuilder, service_fn};
+
+    use super::super::testing::World;
+    use super::super::{Held, InFlightLayer};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::kms::Exception;
+    use crate::sigv4;
+
+    /// Requests that end as a test says, each with a place in flight as behind the gateway.
+    struct Peering {
+        world: World,
+        penalty: PenaltyLayer,
+    }
+
+    fn peering() -> Peering {
+        let world = World::new();
+        let penalty = PenaltyLayer(Arc::new(PeerPenalty::new(Clock::Manual(world.clock.clone()))));
+        Peering { world, penalty }
+    }
+
+    impl Peering {
+        fn ending(&self, end: fn() -> Result<Answer, Error>) -> impl Future<Output = Result<Answer, Error>> + use<> {
+            let inner = service_fn(move |_: Held<()>| async move { end() });
+            let mut service = ServiceBuilder::new().layer(self.penalty.clone()).layer(InFlightLayer).service(inner);
+            service.call(self.world.identified(Request::new(())))
+        }
+
+        async fn takes(&self, end: fn() -> Result<Answer, Error>) -> Duration {
+            let start = Instant::now();
+            let _ = self.ending(end).await;
+            start.elapsed()
+        }
+    }
+
+    fn forged() -> Result<Answer, Error> {
+        Err(sigv4::Error::Mismatch("forged".into()).into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sixth_failure_is_held_back_and_holds_no_place() {
+        let peering = peering();
+        for _ in 0..5 {
+            assert_eq!(peering.takes(forged).await, Duration::ZERO);
+        }
+        let start = Instant::now();
+        let mut sixth = Box::pin(peering.ending(forged));
+        assert_eq!(peering.world.in_flight.requests(), 1);
+        assert!((&mut sixth).now_or_never().is_none(), "it is held back");
+        assert_eq!(peering.world.in_flight.requests(), 0, "and waits without a place");
+        let error = sixth.await.unwrap_err();
+        assert!(matches!(error, Error::Signature(_)), "{error}");
+        assert_eq!(start.elapsed().as_millis(), 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_verifies_is_never_delayed_whatever_its_neighbours_did() {
+        let peering = peering();
+        for _ in 0..20 {
+            let _ = peering.takes(forged).await;
+        }
+        assert!(peering.takes(forged).await >= Duration::from_secs(1));
+        assert_eq!(peering.takes(|| Ok(Answer::empty())).await, Duration::ZERO);
+        assert_eq!(peering.takes(|| Err(Exception::access_denied("no").into())).await, Duration::ZERO);
+        assert_eq!(peering.takes(|| Err(Error::Throttled("key"))).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_of_those_who_are_known_count_as_no_failures() {
+        let peering = peering();
+        for _ in 0..20 {
+            let _ = peering.takes(|| Err(Exception::access_denied("no").into())).await;
+        }
+        assert_eq!(peering.takes(forged).await, Duration::ZERO);
+    }
+}

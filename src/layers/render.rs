@@ -107,3 +107,92 @@ fn stamp(id: &RequestId, response: &mut Response<AnswerBody>) {
         headers.insert(AMZN_REQUEST_ID, id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+    use tower::service_fn;
+
+    use super::super::testing::World;
+    use super::*;
+    use crate::error::{BodyFault, HeadFault};
+    use crate::kms::{Exception, ExceptionKind};
+
+    struct Rendered {
+        id: String,
+        response: Response<AnswerBody>,
+    }
+
+    async fn rendered(result: Result<Answer, Error>) -> Rendered {
+        let identified = World::new().identified(http::Request::new(()));
+        let id = identified.id.as_str().to_owned();
+        let mut result = Some(result);
+        let inner = service_fn(move |_: Identified<()>| std::future::ready(result.take().unwrap()));
+        Rendered { id, response: RenderLayer.layer(inner).call(identified).await.unwrap() }
+    }
+
+    impl Rendered {
+        fn header(&self, name: &str) -> Option<&str> {
+            self.response.headers().get(name).map(|value| value.to_str().unwrap())
+        }
+
+        async fn body(self) -> Bytes {
+            self.response.into_body().collect().await.unwrap().to_bytes()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_rendered_as_kms_renders_it() {
+        let answer = rendered(Ok(Answer::new(Bytes::from_static(b"{}")))).await;
+        assert_eq!(answer.response.status(), 200);
+        assert_eq!(answer.header("content-type"), Some("application/x-amz-json-1.1"));
+        assert_eq!(answer.header("x-amzn-requestid"), Some(answer.id.as_str()));
+        assert_eq!(answer.header("x-amzn-errortype"), None);
+        assert_eq!(answer.body().await, "{}");
+    }
+
+    #[tokio::test]
+    async fn an_operation_without_output_is_answered_with_no_body() {
+        let answer = rendered(Ok(Answer::empty())).await;
+        assert_eq!(answer.response.status(), 200);
+        assert_eq!(answer.body().await, "");
+    }
+
+    #[tokio::test]
+    async fn every_error_says_its_name_in_the_header_and_in_the_body() {
+        for kind in ExceptionKind::ALL {
+            let answer = rendered(Err(Exception::bare(*kind).into())).await;
+            assert_eq!(answer.response.status(), kind.status());
+            assert_eq!(answer.header("content-type"), Some("application/x-amz-json-1.1"));
+            assert_eq!(answer.header("x-amzn-requestid"), Some(answer.id.as_str()));
+            assert_eq!(answer.header("x-amzn-errortype"), Some(kind.name()));
+            let body: Value = serde_json::from_slice(&answer.body().await).unwrap();
+            assert_eq!(body, serde_json::json!({"__type": kind.name()}));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kmss_to_refuse_has_the_status_that_sdks_understand() {
+        for (error, status, name) in [
+            (Error::from(HeadFault::Target), 400, "UnknownOperationException"),
+            (HeadFault::Method.into(), 400, "UnknownOperationException"),
+            (HeadFault::Repeated("Host").into(), 400, "ValidationException"),
+            (BodyFault::TooLarge(1).into(), 413, "RequestEntityTooLargeException"),
+            (BodyFault::TooSlow.into(), 408, "RequestTimeoutException"),
+            (BodyFault::Broken("reset".into()).into(), 400, "SerializationException"),
+            (Error::Throttled("key"), 400, "ThrottlingException"),
+            (Error::DeadlinePassed, 500, "DependencyTimeoutException"),
+            (Error::Panicked("index out of bounds".into()), 500, "KMSInternalException"),
+            (Exhausted.into(), 500, "KMSInternalException"),
+        ] {
+            let told = error.to_string();
+            let answer = rendered(Err(error)).await;
+            assert_eq!(answer.response.status(), status, "{told}");
+            assert_eq!(answer.header("x-amzn-errortype"), Some(name), "{told}");
+            let body: Value = serde_json::from_slice(&answer.body().await).unwrap();
+            assert_eq!(body["__type"], name, "{told}");
+            assert!(!body.to_string().contains("index out of bounds"), "{body}");
+        }
+    }
+}

@@ -57,3 +57,24 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use tower::service_fn;
+
+    use super::super::testing::World;
+    use super::*;
+
+    #[tokio::test]
+    async fn each_request_has_an_id_of_its_own_in_the_form_of_a_uuid() {
+        let world = World::new();
+        let mut service =
+            RequestIdLayer.layer(service_fn(|identified: Identified<()>| async move { Ok(identified.id) }));
+        let one = service.call(world.arrival(Request::new(()))).await.unwrap();
+        let two = service.call(world.arrival(Request::new(()))).await.unwrap();
+        assert_ne!(one, two);
+        let groups: Vec<usize> = one.as_str().split('-').map(str::len).collect();
+        assert_eq!(groups, [8, 4, 4, 4, 12], "{one:?}");
+    }
+}

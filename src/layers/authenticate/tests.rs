@@ -1,0 +1,249 @@
+//! What is refused by the head alone, what by the body, what by the signature, and what each leaves in the record.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::Request;
+use http_body::Frame;
+use http_body_util::Full;
+use serde_json::json;
+use tower::service_fn;
+
+use super::super::testing::{ORDERS, ORDERS_ARN, Setup, UNKNOWN, Untouchable, World};
+use super::*;
+use crate::limits::InFlightCaps;
+
+const LAYER: AuthenticateLayer = AuthenticateLayer { read_timeout: Duration::from_secs(10) };
+
+// Texts of reference/sigv4-verification.md, section 1.
+const UNRECOGNIZED: &str = "The security token included in the request is invalid.";
+const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your \
+     AWS Secret Access Key and signing method. Consult the service documentation for details.";
+
+/// A body in pieces, which may break or never end.
+struct Pieces {
+    pieces: VecDeque<Piece>,
+    asked: Arc<AtomicBool>,
+}
+
+enum Piece {
+    Data(&'static str),
+    Broken,
+    Never,
+}
+
+fn pieces(pieces: impl IntoIterator<Item = Piece>) -> Pieces {
+    Pieces { pieces: pieces.into_iter().collect(), asked: Arc::default() }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        self.asked.store(true, Ordering::SeqCst);
+        match self.pieces.pop_front() {
+            None => Poll::Ready(None),
+            Some(Piece::Data(text)) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(text.as_bytes()))))),
+            Some(Piece::Broken) => Poll::Ready(Some(Err("connection reset"))),
+            Some(Piece::Never) => {
+                self.pieces.push_front(Piece::Never);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn signed(world: &World) -> Request<Full<Bytes>> {
+    world.request("GenerateRandom", &json!({"NumberOfBytes": 16}))
+}
+
+async fn refusal<B>(world: &World, request: Request<B>) -> Error
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    LAYER.authenticate(world.received(request)).await.unwrap_err()
+}
+
+/// `Code: message`, as the client reads it.
+fn told(error: &Error) -> String {
+    let exception = error.exception();
+    format!("{}: {}", exception.kind().name(), exception.message().unwrap_or_default())
+}
+
+/// What a request that is refused leaves in the audit log.
+async fn recorded<B>(world: &World, request: Request<B>) -> serde_json::Value
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: std::fmt::Display,
+{
+    let inner = LAYER.layer(service_fn(|_: Authenticated| async { Ok(Answer::empty()) }));
+    world.recorded(request, inner).await.unwrap_err();
+    world.record()
+}
+
+#[tokio::test]
+async fn who_signs_right_is_known_and_recorded() {
+    let world = World::new();
+    let inner = LAYER.layer(service_fn(|authenticated: Authenticated| async move {
+        assert_eq!(authenticated.access_key.principal.arn.caller(), ORDERS_ARN);
+        assert_eq!(authenticated.operation, Operation::GenerateRandom);
+        assert_eq!(authenticated.body, r#"{"NumberOfBytes":16}"#);
+        Ok(Answer::empty())
+    }));
+    world.recorded(signed(&world), inner).await.unwrap();
+    let record = world.record();
+    assert_eq!(record["userIdentity"]["type"], "IAMUser");
+    assert_eq!(record["userIdentity"]["arn"], ORDERS_ARN);
+    assert_eq!(record["userIdentity"]["accessKeyId"], ORDERS.id);
+}
+
+#[tokio::test]
+async fn what_the_head_alone_refuses_never_asks_for_the_body() {
+    let world = World::new();
+    let request = |change: fn(&mut HeaderMap)| {
+        let mut request = signed(&world).map(|_| Untouchable);
+        change(request.headers_mut());
+        request
+    };
+    let missing = refusal(&world, request(|headers| drop(headers.remove("authorization")))).await;
+    assert_eq!(told(&missing), "MissingAuthenticationTokenException: Missing Authentication Token");
+    let undated = refusal(&world, request(|headers| drop(headers.remove("x-amz-date")))).await;
+    assert_eq!(undated.exception().kind().name(), "IncompleteSignatureException");
+    let future = request(|headers| drop(headers.insert("x-amz-date", "20261123T183000Z".parse().unwrap())));
+    assert_eq!(refusal(&world, future).await.exception().kind().name(), "InvalidSignatureException");
+    let elsewhere = request(|headers| drop(headers.insert("host", "kms.eu-west-1.amazonaws.com".parse().unwrap())));
+    assert_eq!(told(&refusal(&world, elsewhere).await), format!("InvalidSignatureException: {MISMATCH}"));
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_refused_by_the_head_and_recorded_as_a_claim() {
+    let world = World::new();
+    let request = || world.signed(UNKNOWN, "GenerateRandom", "{}", &[]).map(|_| Untouchable);
+    assert_eq!(told(&refusal(&world, request()).await), format!("UnrecognizedClientException: {UNRECOGNIZED}"));
+    let world = World::new();
+    let record = recorded(&world, request()).await;
+    assert_eq!(record["userIdentity"], json!({"type": "Unknown", "accessKeyId": UNKNOWN.id}));
+    assert_eq!(record["errorCode"], "UnrecognizedClientException");
+}
+
+#[tokio::test]
+async fn a_static_key_with_a_session_token_is_none_that_was_issued() {
+    let world = World::new();
+    let token = [("x-amz-security-token", "FwoGZXIvYXdzEXAMPLE")];
+    let request = world.signed(ORDERS, "GenerateRandom", "{}", &token).map(|_| Untouchable);
+    assert_eq!(told(&refusal(&world, request).await), format!("UnrecognizedClientException: {UNRECOGNIZED}"));
+}
+
+#[tokio::test]
+async fn with_uniform_errors_an_unknown_key_is_a_wrong_signature_after_the_same_work() {
+    let world = Setup { uniform_errors: true, ..Setup::default() }.world();
+    let body = pieces([Piece::Data("{}")]);
+    let asked = Arc::clone(&body.asked);
+    let unknown = world.signed(UNKNOWN, "GenerateRandom", "{}", &[]).map(|_| body);
+    let unknown = refusal(&world, unknown).await;
+    assert!(asked.load(Ordering::SeqCst), "the body is read as that of a known key is");
+    let mut forged = world.signed(ORDERS, "GenerateRandom", "{}", &[]);
+    *forged.body_mut() = Full::from("{ }");
+    let forged = refusal(&world, forged).await;
+    assert_eq!(told(&unknown), format!("InvalidSignatureException: {MISMATCH}"));
+    assert_eq!(told(&unknown), told(&forged));
+}
+
+#[tokio::test]
+async fn nobody_signs_with_the_secret_that_unknown_keys_are_checked_with() {
+    // What `state.rs` takes for it is in the source for everybody to read.
+    let world = Setup { uniform_errors: true, ..Setup::default() }.world();
+    let stranger = super::super::testing::AccessKeyPair { secret: "nobody's", ..UNKNOWN };
+    let request = world.signed(stranger, "GenerateRandom", "{}", &[]);
+    assert_eq!(told(&refusal(&world, request).await), format!("InvalidSignatureException: {MISMATCH}"));
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_recorded_as_a_claim_and_never_as_the_principal() {
+    let world = World::new();
+    let mut request = signed(&world);
+    *request.body_mut() = Full::from(r#"{"NumberOfBytes":17}"#);
+    let record = recorded(&world, request).await;
+    assert_eq!(record["userIdentity"], json!({"type": "Unknown", "accessKeyId": ORDERS.id}));
+    assert_eq!(record["errorCode"], "InvalidSignatureException");
+    assert_eq!(record["errorMessage"], MISMATCH);
+    assert_eq!(record["eventName"], "GenerateRandom");
+    assert!(!record.to_string().contains(ORDERS_ARN), "{record}");
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_verified_as_a_whole() {
+    let world = World::new();
+    let request = signed(&world).map(|_| {
+        let texts = ["{\"Num", "", "berOfBytes\"", ":16}"];
+        pieces(texts.map(Piece::Data))
+    });
+    let authenticated = LAYER.authenticate(world.received(request)).await.unwrap();
+    assert_eq!(authenticated.body, r#"{"NumberOfBytes":16}"#);
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_to_be_too_large_is_not_asked_for() {
+    let world = World::new();
+    let mut request = signed(&world).map(|_| Untouchable);
+    let cap = Operation::GenerateRandom.body_cap();
+    request.headers_mut().insert(CONTENT_LENGTH, (cap + 1).into());
+    let error = refusal(&world, request).await;
+    assert!(matches!(error, Error::Body(BodyFault::TooLarge(bytes)) if bytes == cap));
+    assert_eq!(error.exception().kind().name(), "RequestEntityTooLargeException");
+}
+
+#[tokio::test]
+async fn a_body_that_turns_out_too_large_is_read_no_further_than_its_cap() {
+    let world = World::new();
+    let mut request = signed(&world).map(|_| {
+        // Without an announced length, and without an end.
+        let piece: &'static str = "x".repeat(4096).leak();
+        let mut body = pieces((0..64).map(|_| Piece::Data(piece)));
+        body.pieces.push_back(Piece::Never);
+        body
+    });
+    request.headers_mut().remove(CONTENT_LENGTH);
+    let error = refusal(&world, request).await;
+    assert!(matches!(error, Error::Body(BodyFault::TooLarge(_))), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_ends_after_its_time() {
+    let world = World::new();
+    let start = tokio::time::Instant::now();
+    let request = signed(&world).map(|_| pieces([Piece::Data("{\"Num"), Piece::Never]));
+    let error = refusal(&world, request).await;
+    assert!(matches!(error, Error::Body(BodyFault::TooSlow)));
+    assert_eq!(error.exception().kind().name(), "RequestTimeoutException");
+    assert_eq!(start.elapsed(), LAYER.read_timeout);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_recorded_with_the_claim() {
+    let world = World::new();
+    let request = signed(&world).map(|_| pieces([Piece::Data("{\"Num"), Piece::Broken]));
+    let record = recorded(&world, request).await;
+    assert_eq!(record["errorCode"], "SerializationException");
+    assert_eq!(record["userIdentity"], json!({"type": "Unknown", "accessKeyId": ORDERS.id}));
+    let detail = record["additionalEventData"]["gateway"]["detail"].as_str().unwrap();
+    assert!(detail.contains("connection reset"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_body_that_finds_no_room_is_not_read_and_gives_back_what_it_took() {
+    let cap = Operation::GenerateRandom.body_cap();
+    let caps = InFlightCaps { requests: 8, requests_per_peer: 8, body_bytes: cap, body_bytes_per_peer: cap };
+    let world = Setup { caps, ..Setup::default() }.world();
+    let held = world.peer.account.reserve(cap - 19).unwrap();
+    let error = refusal(&world, signed(&world).map(|_| Untouchable)).await;
+    assert_eq!(error.exception().kind().name(), "ServiceUnavailableException");
+    drop(held);
+    // Its 20 bytes are held as long as the body is.
+    let authenticated = LAYER.authenticate(world.received(signed(&world))).await.unwrap();
+    assert!(world.peer.account.reserve(cap - 19).is_err());
+    drop(authenticated);
+    assert!(world.peer.account.reserve(cap).is_ok());
+}

@@ -1,0 +1,259 @@
+//! Each decision with AWS's words for the client and its reasons in the record.
+
+use serde_json::{Value, json};
+
+use super::super::testing::{ALIAS, FOREIGN, FOREIGN_ARN, ORDERS_ARN, World, statement};
+use super::*;
+use crate::aws::KeyArn;
+use crate::kms::ExceptionKind;
+
+const GENERATE: &str = "GenerateDataKeyWithoutPlaintext";
+
+fn body() -> Value {
+    json!({"KeyId": ALIAS, "KeySpec": "AES_256"})
+}
+
+/// What the policy makes of a request, and why, by the record.
+struct Judged {
+    outcome: Result<(), Exception>,
+    reasons: Value,
+}
+
+fn judge(world: &World, operation: &str, body: &Value) -> Judged {
+    judged(world, Authorize.step(world.resolved(world.request(operation, body))))
+}
+
+fn judged(world: &World, outcome: Result<Authorized, Error>) -> Judged {
+    let outcome = outcome.map(drop).map_err(|error| error.exception().into_owned());
+    Judged { outcome, reasons: world.record()["additionalEventData"]["gateway"]["reasons"].clone() }
+}
+
+impl Judged {
+    fn denied(&self) -> &str {
+        let exception = self.outcome.as_ref().unwrap_err();
+        assert_eq!(exception.kind(), ExceptionKind::AccessDenied);
+        exception.message().unwrap()
+    }
+}
+
+fn allowed_by(sid: &str) -> Value {
+    json!({"decision": "Allow", "policy": "the-policy", "statement": sid})
+}
+
+#[test]
+fn what_a_statement_allows_is_allowed_and_the_record_names_it() {
+    let world = World::with_policy(statement("kms:GenerateDataKeyWithoutPlaintext", "*"));
+    world.key();
+    let judged = judge(&world, GENERATE, &body());
+    assert_eq!(judged.outcome, Ok(()));
+    assert_eq!(judged.reasons, json!([allowed_by("Allowed")]));
+}
+
+#[test]
+fn a_statement_without_an_id_is_named_by_its_place() {
+    let world = World::with_policy(json!([
+        statement("kms:Decrypt", "*"),
+        {"Effect": "Allow", "Action": "kms:Generate*", "Resource": "*"},
+    ]));
+    world.key();
+    assert_eq!(judge(&world, GENERATE, &body()).reasons, json!([allowed_by("1")]));
+}
+
+#[test]
+fn what_no_statement_allows_is_refused_in_awss_words() {
+    let world = World::with_policy(statement("kms:Decrypt", "*"));
+    let key = world.key();
+    let judged = judge(&world, GENERATE, &body());
+    // reference/authorization.md, section 9: the caller, the permission and the key's ARN, whatever named it.
+    assert_eq!(
+        judged.denied(),
+        format!(
+            "User: {ORDERS_ARN} is not authorized to perform: kms:GenerateDataKeyWithoutPlaintext on resource: {key} \
+             because no identity-based policy allows the kms:GenerateDataKeyWithoutPlaintext action",
+            key = key.as_str()
+        )
+    );
+    assert_eq!(judged.reasons, json!([{"decision": "ImplicitDeny"}]));
+}
+
+#[test]
+fn an_explicit_deny_wins_over_every_allow() {
+    let deny = json!({"Sid": "NotThis", "Effect": "Deny", "Action": "kms:*", "Resource": "*",
+        "Condition": {"StringEquals": {"kms:RequestAlias": ALIAS}}});
+    let world = World::with_policy(json!([statement("kms:*", "*"), deny]));
+    let key = world.key();
+    let judged = judge(&world, GENERATE, &body());
+    assert_eq!(
+        judged.denied(),
+        format!(
+            "User: {ORDERS_ARN} is not authorized to perform: kms:GenerateDataKeyWithoutPlaintext on resource: {key} \
+             with an explicit deny in an identity-based policy",
+            key = key.as_str()
+        )
+    );
+    let reason = json!([{"decision": "ExplicitDeny", "policy": "the-policy", "statement": "NotThis"}]);
+    assert_eq!(judged.reasons, reason);
+}
+
+#[test]
+fn an_operation_without_a_key_is_judged_on_everything() {
+    let world = World::with_policy(statement("kms:Decrypt", "*"));
+    let judged = judge(&world, "ListKeys", &json!({}));
+    assert_eq!(
+        judged.denied(),
+        format!(
+            "User: {ORDERS_ARN} is not authorized to perform: kms:ListKeys on resource: * because no identity-based \
+             policy allows the kms:ListKeys action"
+        )
+    );
+}
+
+/// A ciphertext under the key of `alias`.
+fn ciphertext(world: &World, alias: &str) -> String {
+    let body = json!({"KeyId": alias, "KeySpec": "AES_256"});
+    let backend = world.backend();
+    let input = Input::parse(crate::aws::Operation::GenerateDataKeyWithoutPlaintext, body.to_string().as_bytes());
+    let input = input.unwrap();
+    let keys = backend.resolve(&input, &ORDERS_ARN.parse().unwrap()).unwrap();
+    let answer: Value = serde_json::from_slice(&backend.answer(&input, &keys).unwrap().body).unwrap();
+    answer["CiphertextBlob"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn who_may_not_open_a_ciphertext_is_not_told_its_key() {
+    let world = World::with_policy(statement("kms:Encrypt", "*"));
+    world.key();
+    let judged = judge(&world, "Decrypt", &json!({"CiphertextBlob": ciphertext(&world, ALIAS)}));
+    assert_eq!(
+        judged.denied(),
+        format!(
+            "User: {ORDERS_ARN} is not authorized to perform: kms:Decrypt on the resource associated with this \
+             ciphertext because no identity-based policy allows the kms:Decrypt action"
+        )
+    );
+}
+
+/// A world with two keys, in which `from` and `to` may be re-encrypted from and to; the ciphertext is under the first.
+fn re_encrypting(policy: impl FnOnce(&KeyArn, &KeyArn) -> Value) -> (Judged, KeyArn, KeyArn) {
+    let other = World::new();
+    let (from, to) = (other.key(), other.key_named("alias/other"));
+    // Policies are made before keys are: a second world with the first one's backend.
+    let world = World::with_policy(policy(&from, &to));
+    let body = json!({"CiphertextBlob": ciphertext(&other, ALIAS), "DestinationKeyId": "alias/other"});
+    let parsed = world.parsed(world.request("ReEncrypt", &body));
+    let resolved = super::super::Resolve(other.backend()).step(parsed).unwrap();
+    (judged(&world, Authorize.step(resolved)), from, to)
+}
+
+#[test]
+fn re_encrypt_needs_both_its_permissions_each_on_its_own_key() {
+    let both = |from: &KeyArn, to: &KeyArn| {
+        json!([
+            {"Sid": "From", "Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": from.as_str()},
+            {"Sid": "To", "Effect": "Allow", "Action": "kms:ReEncryptTo", "Resource": to.as_str()},
+        ])
+    };
+    let (judged, ..) = re_encrypting(both);
+    assert_eq!(judged.outcome, Ok(()));
+    assert_eq!(judged.reasons, json!([allowed_by("From"), allowed_by("To")]));
+}
+
+#[test]
+fn re_encrypt_with_one_permission_is_refused_by_the_name_of_the_other() {
+    let (judged, ..) = re_encrypting(|from, _| statement("kms:ReEncrypt*", from.as_str()));
+    let to = judged.denied();
+    assert!(to.contains("is not authorized to perform: kms:ReEncryptTo on resource: arn:aws:kms:"), "{to}");
+    assert_eq!(judged.reasons, json!([allowed_by("Allowed"), {"decision": "ImplicitDeny"}]));
+    let (judged, from, _) = re_encrypting(|_, to| statement("kms:ReEncrypt*", to.as_str()));
+    let text = judged.denied();
+    assert!(text.contains("kms:ReEncryptFrom on the resource associated with this ciphertext"), "{text}");
+    assert!(!text.contains(from.as_str()), "{text}");
+}
+
+#[test]
+fn create_alias_needs_its_permission_on_the_alias_and_on_the_key() {
+    let alias = "arn:aws:kms:us-east-1:111122223333:alias/new";
+    for (resource, refused) in [(alias, "key"), ("arn:aws:kms:*:*:key/*", "alias")] {
+        let world = World::with_policy(statement("kms:CreateAlias", resource));
+        let key = world.key();
+        let judged = judge(&world, "CreateAlias", &json!({"AliasName": "alias/new", "TargetKeyId": key.id().as_str()}));
+        let on = if refused == "key" { key.as_str() } else { alias };
+        assert!(judged.denied().contains(&format!("on resource: {on} because")), "{}", judged.denied());
+    }
+}
+
+#[test]
+fn a_principal_of_another_account_may_do_nothing_whatever_its_own_policies_say() {
+    let world = World::new();
+    let key = world.key();
+    let request = |operation: &str, body: Value| world.parsed(world.signed(FOREIGN, operation, &body.to_string(), &[]));
+    // It has no key of that id, and another account's it is not told of.
+    let resolve = super::super::Resolve(world.backend());
+    let own = resolve.step(request("DescribeKey", json!({"KeyId": key.id().as_str()}))).unwrap_err();
+    let text = own.exception().message().unwrap().to_owned();
+    assert_eq!(text, format!("Key 'arn:aws:kms:us-east-1:444455556666:key/{}' does not exist", key.id().as_str()));
+    let theirs = resolve.step(request("DescribeKey", json!({"KeyId": key.as_str()}))).unwrap_err();
+    assert_eq!(theirs.exception().kind(), ExceptionKind::AccessDenied);
+
+    // A ciphertext finds its key, and then no resource-based policy opens it.
+    let body = json!({"CiphertextBlob": ciphertext(&world, ALIAS)});
+    let resolved = resolve.step(request("Decrypt", body)).unwrap();
+    let error = Authorize.step(resolved).unwrap_err();
+    assert_eq!(
+        error.exception().message(),
+        Some(
+            format!(
+                "User: {FOREIGN_ARN} is not authorized to perform: kms:Decrypt on the resource associated with this \
+                 ciphertext because no resource-based policy allows the kms:Decrypt action"
+            )
+            .as_str()
+        )
+    );
+    let resolved = resolve.step(request("ListKeys", json!({}))).unwrap();
+    assert_eq!(Authorize.step(resolved).unwrap_err().exception().kind(), ExceptionKind::AccessDenied);
+}
+
+#[test]
+fn what_cannot_be_a_grant_token_is_refused_and_what_can_adds_nothing() {
+    let with = |world: &World, token: &str| {
+        judge(world, GENERATE, &json!({"KeyId": ALIAS, "KeySpec": "AES_256", "GrantTokens": ["AQpAM2RhZ", token]}))
+    };
+    let world = World::new();
+    world.key();
+    let exception = with(&world, "no token").outcome.unwrap_err();
+    assert_eq!(exception.kind(), ExceptionKind::InvalidGrantToken);
+    let world = World::new();
+    world.key();
+    assert_eq!(with(&world, "AQpAM2RhZDJkY+/=-_").outcome, Ok(()));
+    let world = World::with_policy(statement("kms:Decrypt", "*"));
+    world.key();
+    with(&world, "AQpAM2RhZ").denied();
+}
+
+#[test]
+fn conditions_see_the_request_as_it_is() {
+    // Each of these is true of the request below.
+    let conditions = [
+        json!({"StringEquals": {"kms:EncryptionContext:order": "7"}}),
+        json!({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["order", "shop"]}}),
+        json!({"StringEquals": {"kms:RequestAlias": ALIAS}}),
+        json!({"ForAnyValue:StringEquals": {"kms:ResourceAliases": ALIAS}}),
+        json!({"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT", "kms:KeyUsage": "ENCRYPT_DECRYPT"}}),
+        json!({"StringEquals": {"kms:CallerAccount": "111122223333", "aws:ResourceAccount": "111122223333"}}),
+        json!({"StringEquals": {"aws:username": "orders", "aws:userid": "AIDACKCEVSQ6C2EXAMPLE"}}),
+        json!({"ArnEquals": {"aws:PrincipalArn": ORDERS_ARN}}),
+        json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+        json!({"Bool": {"aws:SecureTransport": "false", "aws:PrincipalIsAWSService": "false"}}),
+        json!({"DateEquals": {"aws:CurrentTime": "2026-11-23T18:22:41Z"}}),
+        json!({"StringEquals": {"aws:RequestedRegion": "us-east-1"}}),
+        json!({"StringEquals": {"kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}}),
+        json!({"Null": {"aws:UserAgent": "true", "aws:referer": "true", "aws:SourceVpc": "true"}}),
+    ];
+    let body = json!({"KeyId": ALIAS, "KeySpec": "AES_256", "EncryptionContext": {"order": "7"}});
+    for condition in conditions {
+        let policy = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Condition": condition});
+        let world = World::with_policy(policy);
+        world.key();
+        assert_eq!(judge(&world, GENERATE, &body).outcome, Ok(()), "{condition}");
+    }
+}
