@@ -83,3 +83,6 @@ pub(super) fn list(site: &Site, directory: &Directory, input: &Input, keys: &Key
     let body = JsonObject::with_capacity(64 + 256 * entries.len()).objects("Aliases", objects);
     Ok(Answer::new(pages::finish(body, next)))
 }
+
+#[cfg(test)]
+mod tests;

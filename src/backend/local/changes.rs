@@ -182,3 +182,6 @@ impl Committer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ fn open(
     let plaintext = message::open(blob, material, context).map_err(|_| Exception::invalid_ciphertext())?;
     Ok((plaintext, id))
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,3 +122,6 @@ fn random_bytes(length: usize) -> Result<Secret<Vec<u8>>, Exception> {
     random::fill(bytes.expose_mut())?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -230,3 +230,6 @@ fn response_elements(key: &KeyView) -> String {
         .text("origin", KEY_ORIGIN);
     JsonObject::with_capacity(700).object("keyMetadata", metadata).finish_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ mod resolve;
 mod root_key;
 mod store;
 mod store_id;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 use std::sync::Arc;

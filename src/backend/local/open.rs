@@ -89,3 +89,6 @@ impl LocalBackend {
         Ok(Self { site, directory, changes, records })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -174,3 +174,6 @@ pub(super) fn not_served(operation: Operation) -> Exception {
     let name = operation.name();
     Exception::unsupported(format!("{name} is not served by this version of kmsgate's local backend."))
 }
+
+#[cfg(test)]
+mod tests;

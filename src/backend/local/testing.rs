@@ -1,0 +1,175 @@
+//! For this module's tests: a backend in a directory of its own, called as the layers call it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::changes::Changes;
+use super::records::Records;
+use super::root_key::RootKey;
+use super::store::{Change, Row, Store};
+use super::{Directory, LocalBackend, OpenError};
+use crate::aws::{KeyArn, Operation};
+use crate::clock::{Clock, ManualClock, Timestamp};
+use crate::credentials::PrincipalArn;
+use crate::kms::{Exception, Input};
+
+pub(super) const ACCOUNT: &str = "111122223333";
+pub(super) const CALLER: &str = "arn:aws:iam::111122223333:user/orders";
+/// A key that is never there.
+pub(super) const NO_KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// A backend of [`ACCOUNT`] in us-east-1.
+pub(super) struct Local {
+    pub(super) backend: LocalBackend,
+    pub(super) clock: ManualClock,
+    directory: TempDir,
+}
+
+impl Local {
+    pub(super) fn new() -> Self {
+        let clock = ManualClock::new(Timestamp::parse_basic("20261123T182241Z").unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let backend = open(directory.path(), "us-east-1", ACCOUNT, &clock).unwrap();
+        Self { backend, clock, directory }
+    }
+
+    /// The same store, closed and opened again.
+    pub(super) fn reopened(self) -> Self {
+        self.reopened_for("us-east-1", ACCOUNT).unwrap()
+    }
+
+    pub(super) fn reopened_for(self, region: &str, account: &str) -> Result<Self, OpenError> {
+        let Self { backend, clock, directory } = self;
+        drop(backend);
+        let backend = open(directory.path(), region, account, &clock)?;
+        Ok(Self { backend, clock, directory })
+    }
+
+    /// The same store, once `edit` has changed its rows with all that a change of the gateway's own has.
+    pub(super) fn edited(self, edit: impl FnOnce(&[Row]) -> Change) -> Result<Self, OpenError> {
+        let Self { backend, clock, directory } = self;
+        drop(backend);
+        let (mut store, rows) = store(directory.path());
+        store.commit(&edit(&rows)).unwrap();
+        drop(store);
+        let backend = open(directory.path(), "us-east-1", ACCOUNT, &clock)?;
+        Ok(Self { backend, clock, directory })
+    }
+
+    /// The same backend on a store that takes no larger file than it has now.
+    pub(super) fn on_a_full_disk(self) -> Self {
+        let Self { backend, clock, directory } = self;
+        let site = backend.site.clone();
+        drop(backend);
+        let (store, rows) = store(directory.path());
+        store.may_not_grow();
+        let records = Arc::new(Records::new(&root_key(directory.path()), store.id()));
+        let entries = Arc::new(arc_swap::ArcSwap::from_pointee(records.load(&rows, &site).unwrap()));
+        let now = Clock::Manual(clock.clone());
+        let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&entries), now).unwrap();
+        Self { backend: LocalBackend { site, directory: entries, changes, records }, clock, directory }
+    }
+
+    /// How often the store was changed. Closes it.
+    pub(super) fn revision(self) -> u64 {
+        let Self { backend, directory, .. } = self;
+        drop(backend);
+        store(directory.path()).0.revision().number()
+    }
+
+    /// What the root key's file is called.
+    pub(super) fn root_key_file(&self) -> std::path::PathBuf {
+        self.directory.path().join("root.key")
+    }
+
+    pub(super) fn entries(&self) -> Arc<Directory> {
+        self.backend.directory.load_full()
+    }
+}
+
+fn open(directory: &Path, region: &str, account: &str, clock: &ManualClock) -> Result<LocalBackend, OpenError> {
+    let (region, account) = (region.parse().unwrap(), account.parse().unwrap());
+    let clock = Clock::Manual(clock.clone());
+    LocalBackend::open(&directory.join("data"), &directory.join("root.key"), &region, account, &clock)
+}
+
+fn root_key(directory: &Path) -> RootKey {
+    RootKey::read(&directory.join("root.key")).unwrap()
+}
+
+fn store(directory: &Path) -> (Store, Vec<Row>) {
+    let (store, rows) = Store::open(&directory.join("data/keys.sqlite"), &root_key(directory)).unwrap();
+    (store, rows.rows)
+}
+
+/// Calls, as [`CALLER`] makes them.
+impl Local {
+    /// The answer as JSON, `null` if it has no body.
+    pub(super) fn call(&self, operation: Operation, body: &Value) -> Result<Value, Exception> {
+        self.call_as(CALLER, operation, body)
+    }
+
+    pub(super) fn call_as(&self, caller: &str, operation: Operation, body: &Value) -> Result<Value, Exception> {
+        let caller: PrincipalArn = caller.parse().unwrap();
+        let input = Input::parse(operation, body.to_string().as_bytes())?;
+        let keys = self.backend.resolve(&input, &caller)?;
+        let answer = if operation.mutating() {
+            wait(self.backend.change(input, keys, Box::new(|_| ())))
+        } else {
+            self.backend.answer(&input, &keys)
+        }?;
+        Ok(if answer.body.is_empty() { Value::Null } else { serde_json::from_slice(&answer.body).unwrap() })
+    }
+
+    pub(super) fn ok(&self, operation: Operation, body: &Value) -> Value {
+        self.call(operation, body).unwrap_or_else(|exception| panic!("{operation:?} {body}: {exception}"))
+    }
+
+    /// The refusal as the client reads it: `Code: message`, or the code alone where there is no message.
+    pub(super) fn refusal(&self, operation: Operation, body: &Value) -> String {
+        match self.call(operation, body) {
+            Ok(answer) => format!("no refusal: {answer}"),
+            Err(exception) => exception.to_string(),
+        }
+    }
+
+    /// The code of the refusal, where KMS's text is not known.
+    pub(super) fn code(&self, operation: Operation, body: &Value) -> String {
+        self.refusal(operation, body).split(':').next().unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn create_key(&self) -> KeyArn {
+        self.ok(Operation::CreateKey, &json!({}))["KeyMetadata"]["Arn"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(super) fn create_alias(&self, name: &str, key: &KeyArn) {
+        self.ok(Operation::CreateAlias, &json!({"AliasName": name, "TargetKeyId": key.as_str()}));
+    }
+
+    pub(super) fn disable(&self, key: &KeyArn) {
+        self.ok(Operation::DisableKey, &json!({"KeyId": key.as_str()}));
+    }
+
+    pub(super) fn schedule_deletion(&self, key: &KeyArn) {
+        self.ok(Operation::ScheduleKeyDeletion, &json!({"KeyId": key.as_str()}));
+    }
+
+    /// A ciphertext of `plaintext` in base64.
+    pub(super) fn encrypt(&self, key: &KeyArn, plaintext: &str, context: &Value) -> String {
+        let body = json!({"KeyId": key.as_str(), "Plaintext": plaintext, "EncryptionContext": context});
+        self.ok(Operation::Encrypt, &body)["CiphertextBlob"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Waits for an answer outside of any runtime.
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// The names of an object's members.
+pub(super) fn members(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
