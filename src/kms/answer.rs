@@ -1,11 +1,13 @@
 //! What an operation answers, and what the audit record says of it.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::aws::{KeyArn, KeyMaterialId};
 
 /// A successful answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Answer {
     /// The body: JSON, or nothing for operations without an output.
     pub body: Bytes,
@@ -37,5 +39,24 @@ impl Answer {
     pub const fn with_key_material(mut self, id: KeyMaterialId) -> Self {
         self.key_material_id = Some(id);
         self
+    }
+}
+
+/// Says how long the body is: it may be plaintext.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, created) = (self.body.len(), &self.created);
+        f.debug_struct("Answer").field("bytes", &bytes).field("created", created).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_prints_no_plaintext() {
+        let answer = Answer::new(Bytes::from_static(b"{\"Plaintext\":\"c2VjcmV0\"}"));
+        assert_eq!(format!("{answer:?}"), "Answer { bytes: 24, created: None, .. }");
     }
 }

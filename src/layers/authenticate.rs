@@ -3,6 +3,7 @@
 //! Whatever the head alone can refuse (date, scope, signed headers, unknown key) is refused before a byte of
 //! the body is asked for, so an `Expect: 100-continue` is answered by the refusal and a flood costs little.
 
+use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::{Pin, pin};
@@ -28,7 +29,6 @@ use crate::sigv4::{self, Claim, Expected};
 use crate::stage::{Peer, RequestContext};
 
 /// A request whose signature was verified over the bytes received.
-#[derive(Debug)]
 pub struct Authenticated {
     pub(super) context: RequestContext,
     pub(super) access_key: Arc<AccessKey>,
@@ -36,6 +36,18 @@ pub struct Authenticated {
     pub(super) body: Bytes,
     _held: BodyReservation,
     _verified: sigv4::Verified,
+}
+
+/// Without the body, which may hold plaintext.
+impl fmt::Debug for Authenticated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { context, access_key, operation, .. } = self;
+        f.debug_struct("Authenticated")
+            .field("context", context)
+            .field("access_key", access_key)
+            .field("operation", operation)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Makes [`Authenticated`].

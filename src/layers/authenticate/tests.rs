@@ -9,7 +9,7 @@ use http_body_util::Full;
 use serde_json::json;
 use tower::service_fn;
 
-use super::super::testing::{ORDERS, ORDERS_ARN, Setup, UNKNOWN, Untouchable, World};
+use super::super::testing::{ALIAS, ORDERS, ORDERS_ARN, Setup, UNKNOWN, Untouchable, World};
 use super::*;
 use crate::limits::InFlightCaps;
 
@@ -246,4 +246,21 @@ async fn a_body_that_finds_no_room_is_not_read_and_gives_back_what_it_took() {
     assert!(world.peer.account.reserve(cap - 19).is_err());
     drop(authenticated);
     assert!(world.peer.account.reserve(cap).is_ok());
+}
+
+#[tokio::test]
+async fn a_request_that_is_printed_shows_neither_plaintext_nor_a_secret() {
+    let world = World::new();
+    world.key();
+    let request = || world.request("Encrypt", &json!({"KeyId": ALIAS, "Plaintext": "c2VjcmV0"}));
+    for printed in [
+        format!("{:?}", world.authenticated(request())),
+        format!("{:?}", world.parsed(request())),
+        format!("{:?}", world.resolved(request())),
+        format!("{:?}", world.authorized(request())),
+        format!("{:?}", world.admitted(request())),
+    ] {
+        assert!(printed.contains("Encrypt") && printed.contains(ORDERS_ARN), "{printed}");
+        assert!(!printed.contains("c2VjcmV0") && !printed.contains(ORDERS.secret), "{printed}");
+    }
 }
