@@ -12,6 +12,8 @@
 //! Around them: [`config`] and [`credentials`] read the operator's files and name every fault ([`faults`]), [`state`] is
 //! what both come to, [`server`] holds connections, [`admin`] answers probes, [`app`] puts it all together and [`cli`]
 //! starts it. [`manual`] holds what is too long for a comment: policies, the threat model, known attacks.
+//!
+//! Which module may import which is the table in `tests/structure/imports.rs`.
 
 pub mod admin;
 pub mod app;
