@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::directory::{Alias, Directory};
@@ -86,16 +87,20 @@ impl Changes {
             Some(queue) => queue.try_send(Job { plan, done, reply }).err(),
             None => return answer,
         };
-        if let Some(mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job)) = refused {
-            let exception = Exception::new(ExceptionKind::ServiceUnavailable, "too many changes are waiting");
-            Job::end(job.done, job.reply, Err(exception));
-        }
+        let (job, exception) = match refused {
+            None => return answer,
+            Some(TrySendError::Full(job)) => {
+                (job, Exception::new(ExceptionKind::ServiceUnavailable, "too many changes are waiting"))
+            }
+            Some(TrySendError::Closed(job)) => (job, super::stopped()),
+        };
+        Job::end(job.done, job.reply, Err(exception));
         answer
     }
 
-    /// Whether the last commit failed.
+    /// Whether the last commit failed, or there will be no other because the thread has ended.
     pub(super) fn failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
+        self.failing.load(Ordering::Relaxed) || self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 }
 

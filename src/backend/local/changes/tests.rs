@@ -148,3 +148,20 @@ fn what_cannot_be_stored_is_not_published_and_what_can_goes_on() {
     assert_eq!(local.entries().keys.len(), 1);
     assert_eq!(local.entries().key(key.id()).unwrap().state.name(), "Disabled");
 }
+
+#[test]
+fn a_store_whose_thread_has_died_is_not_ready_and_says_so() {
+    let local = Local::new();
+    let key = local.create_key();
+    let plan = |_: &Directory, _| panic!("a defect");
+    let answer = local.backend.changes.submit(Box::new(plan), Box::new(|_| ()));
+    assert!(answer.blocking_recv().is_err());
+    while local.backend.unready().is_none() {
+        std::thread::yield_now();
+    }
+    let exception = local.call(Operation::DisableKey, &json!({"KeyId": key.as_str()})).unwrap_err();
+    assert_eq!(exception.kind(), ExceptionKind::KmsInternal);
+    assert_eq!(exception.detail(), Some("the key store has stopped"));
+    // What changes nothing goes on.
+    local.ok(Operation::DescribeKey, &json!({"KeyId": key.as_str()}));
+}
