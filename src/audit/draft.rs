@@ -69,6 +69,7 @@ pub(super) struct Facts {
     /// Room for the record, held until it is queued.
     _place: Place,
     finished: AtomicBool,
+    irrevocable: AtomicBool,
     pub(super) request_id: [u8; 36],
     pub(super) at: Timestamp,
     pub(super) peer: IpAddr,
@@ -106,6 +107,7 @@ impl Draft {
             recorder,
             _place: place,
             finished: AtomicBool::new(false),
+            irrevocable: AtomicBool::new(false),
             request_id,
             at: arrived.at,
             peer: arrived.peer.to_canonical(),
@@ -200,6 +202,17 @@ impl Draft {
             let message = message.map(|message| json::capped(message).to_owned());
             Outcome::Failed { code: code.into(), message }
         });
+    }
+
+    /// From here on the request is carried out, whatever becomes of its client or its time.
+    pub fn irrevocable(&self) {
+        self.0.irrevocable.store(true, Ordering::Release);
+    }
+
+    /// Whether the request is carried out whatever happens, so that only its outcome can be told.
+    #[must_use]
+    pub fn is_irrevocable(&self) -> bool {
+        self.0.irrevocable.load(Ordering::Acquire)
     }
 
     /// Whether it was said how the request ended.

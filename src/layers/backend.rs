@@ -33,6 +33,7 @@ impl Service<Admitted> for BackendService {
         }
         // The change goes on when its client has gone, and its record is written when it is done.
         let draft = context.draft.clone();
+        draft.irrevocable();
         let note = Box::new(move |outcome: Result<&Answer, &Exception>| match outcome {
             Ok(answer) => super::audit::note(&draft, Ok(answer)),
             Err(exception) => super::audit::note(&draft, Err(&exception.clone().into())),

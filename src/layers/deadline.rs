@@ -1,4 +1,7 @@
 //! Bounds the whole call. A timer is made only for a call that has to wait, which most do not.
+//!
+//! A change that was handed to the store is carried out, and is answered when it was: its time is the disk's. To tell
+//! its caller that the time was up, and the record too, would leave nobody knowing what happened.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,6 +13,7 @@ use tokio::time::{Sleep, sleep};
 use tower::{Layer, Service};
 
 use super::{Guarded, Inner};
+use crate::audit::Draft;
 use crate::error::Error;
 use crate::kms::Answer;
 
@@ -52,8 +56,9 @@ where
     }
 
     fn call(&mut self, guarded: Guarded<B>) -> Self::Future {
+        let draft = guarded.audited.context.draft.clone();
         let inner = self.inner.call(Timed { guarded, _made_here: () });
-        WithinDeadline { inner: Lazily::new(inner, self.limit) }
+        WithinDeadline { inner: Lazily::new(inner, self.limit), draft }
     }
 }
 
@@ -62,6 +67,7 @@ pin_project! {
     pub struct WithinDeadline<F> {
         #[pin]
         inner: Lazily<F>,
+        draft: Draft,
     }
 }
 
@@ -69,7 +75,12 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for WithinDeadline<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().inner.poll(cx).map(|done| done.unwrap_or(Err(Error::DeadlinePassed)))
+        let this = self.project();
+        match this.inner.poll(cx) {
+            Poll::Ready(Some(done)) => Poll::Ready(done),
+            Poll::Ready(None) if !this.draft.is_irrevocable() => Poll::Ready(Err(Error::DeadlinePassed)),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -139,6 +150,19 @@ mod tests {
             Ok(Answer::empty())
         });
         assert!(DeadlineLayer(LIMIT).layer(inner).call(world.guarded(Request::new(()))).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_was_handed_to_the_store_is_answered_when_it_is_made() {
+        let world = World::new();
+        let inner = service_fn(|timed: Timed<()>| async move {
+            timed.guarded.audited.context.draft.irrevocable();
+            sleep(LIMIT * 3).await;
+            Ok(Answer::empty())
+        });
+        let start = Instant::now();
+        assert!(DeadlineLayer(LIMIT).layer(inner).call(world.guarded(Request::new(()))).await.is_ok());
+        assert_eq!(start.elapsed(), LIMIT * 3);
     }
 
     #[test]

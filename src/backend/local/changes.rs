@@ -6,6 +6,7 @@
 //!
 //! Architecture invariant: what is published was committed, and what is answered was published.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -130,40 +131,44 @@ impl Committer {
         }
     }
 
-    /// Plans a group of jobs one after another, commits what they come to, publishes it, answers.
+    /// Plans a group of jobs one after another, commits what they come to, publishes it, answers. Refusals wait for the
+    /// commit too: they may rest on what an earlier job of the group is about to do.
     fn commit(&mut self, group: impl Iterator<Item = Job>) {
         let mut directory = Directory::clone(&self.directory.load());
         let mut change = Change::default();
         let mut planned = Vec::new();
         for Job { plan, done, reply } in group {
-            match plan(&directory, self.clock.now()).and_then(|(edit, answer)| {
-                self.apply(edit, &mut directory, &mut change)?;
-                Ok(answer)
-            }) {
-                Ok(answer) => planned.push((done, reply, answer)),
-                Err(exception) => Job::end(done, reply, Err(exception)),
-            }
+            let outcome = self.plan(plan, &mut directory, &mut change);
+            planned.push((done, reply, outcome));
         }
         let nothing = change.put.is_empty() && change.delete.is_empty();
         let committed = if nothing { Ok(()) } else { self.store.commit(&change).map(|_| ()) };
         match &committed {
-            Ok(()) if !nothing => {
+            Ok(()) if nothing => {}
+            Ok(()) => {
                 self.directory.store(Arc::new(directory));
                 self.failing.store(false, Ordering::Relaxed);
             }
-            Ok(()) => {}
             Err(error) => {
                 tracing::error!(%error, "the key store cannot be written");
                 self.failing.store(true, Ordering::Relaxed);
             }
         }
-        for (done, reply, answer) in planned {
-            let outcome = match &committed {
-                Ok(()) => Ok(answer),
-                Err(error) => Err(Exception::kms_internal().with_detail(format!("the key store: {error}"))),
-            };
-            Job::end(done, reply, outcome);
+        for (done, reply, outcome) in planned {
+            let stored = committed
+                .as_ref()
+                .map_err(|error| Exception::kms_internal().with_detail(format!("the key store: {error}")));
+            Job::end(done, reply, stored.and(outcome));
         }
+    }
+
+    /// A plan that panics costs its own request and not the thread that all changes need.
+    fn plan(&self, plan: Plan, directory: &mut Directory, change: &mut Change) -> Result<Answer, Exception> {
+        let planned = catch_unwind(AssertUnwindSafe(|| plan(directory, self.clock.now())));
+        let panicked = |_| Err(Exception::kms_internal().with_detail("the plan of a change panicked"));
+        let (edit, answer) = planned.unwrap_or_else(panicked)?;
+        self.apply(edit, directory, change)?;
+        Ok(answer)
     }
 
     fn apply(&self, edit: Edit, directory: &mut Directory, change: &mut Change) -> Result<(), Exception> {

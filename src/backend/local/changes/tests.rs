@@ -153,8 +153,8 @@ fn what_cannot_be_stored_is_not_published_and_what_can_goes_on() {
 fn a_store_whose_thread_has_died_is_not_ready_and_says_so() {
     let local = Local::new();
     let key = local.create_key();
-    let plan = |_: &Directory, _| panic!("a defect");
-    let answer = local.backend.changes.submit(Box::new(plan), Box::new(|_| ()));
+    let plan = |_: &Directory, _| Ok((Edit::Nothing, Answer::empty()));
+    let answer = local.backend.changes.submit(Box::new(plan), Box::new(|_| panic!("a defect")));
     assert!(answer.blocking_recv().is_err());
     while local.backend.unready().is_none() {
         std::thread::yield_now();
@@ -164,4 +164,31 @@ fn a_store_whose_thread_has_died_is_not_ready_and_says_so() {
     assert_eq!(exception.detail(), Some("the key store has stopped"));
     // What changes nothing goes on.
     local.ok(Operation::DescribeKey, &json!({"KeyId": key.as_str()}));
+}
+
+#[test]
+fn a_plan_that_panics_costs_its_own_change_alone() {
+    let local = Local::new();
+    let key = local.create_key();
+    let plan = |_: &Directory, _| panic!("a defect");
+    let answer = local.backend.changes.submit(Box::new(plan), Box::new(|_| ())).blocking_recv().unwrap();
+    assert_eq!(answer.unwrap_err().kind(), ExceptionKind::KmsInternal);
+    local.disable(&key);
+    assert_eq!(local.backend.unready(), None);
+}
+
+#[test]
+fn a_refusal_that_rests_on_what_could_not_be_stored_is_taken_back() {
+    let local = Local::new();
+    let key = local.create_key();
+    let local = local.on_a_full_disk();
+    let held = hold(&local);
+    let large = json!({"Description": "long ".repeat(1600)});
+    let creating = submit(&local, Operation::CreateKey, &large, Box::new(|_| ()));
+    let answers = [alias(&local, "alias/a", &key), alias(&local, "alias/a", &key)];
+    drop(held);
+    assert_eq!(wait(creating).unwrap_err().kind(), ExceptionKind::KmsInternal);
+    for answer in answers {
+        assert_eq!(wait(answer).unwrap_err().kind(), ExceptionKind::KmsInternal, "there is no such alias");
+    }
 }
