@@ -60,7 +60,7 @@ pub enum HeadFault {
     /// A query string, presigned or not.
     #[error("KMS takes no query string; sign by the Authorization header")]
     Query,
-    /// An absolute-form request target, or an `upgrade`.
+    /// An absolute-form request target, an `upgrade`, or HTTP/1.0.
     #[error("the request line must have the form `POST / HTTP/1.1`")]
     Form,
     /// `Content-Type` absent or another than AWS JSON 1.1.

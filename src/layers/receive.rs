@@ -7,7 +7,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Version};
 
 use super::{Step, Timed};
 use crate::aws::Operation;
@@ -50,7 +50,8 @@ fn operation(head: &Parts) -> Result<Operation, HeadFault> {
     if head.method != Method::POST {
         return Err(HeadFault::Method);
     }
-    if head.uri.authority().is_some() || head.headers.contains_key(UPGRADE) {
+    let http_1_1 = head.version == Version::HTTP_11;
+    if !http_1_1 || head.uri.authority().is_some() || head.headers.contains_key(UPGRADE) {
         return Err(HeadFault::Form);
     }
     if head.uri.path() != "/" {
@@ -139,6 +140,7 @@ mod tests {
             (head(|b| valid(b).uri("/?X-Amz-Algorithm=AWS4-HMAC-SHA256")), HeadFault::Query),
             (head(|b| valid(b).uri("/?")), HeadFault::Query),
             (head(|b| valid(b).uri("http://localhost/")), HeadFault::Form),
+            (head(|b| valid(b).version(Version::HTTP_10)), HeadFault::Form),
             (head(|b| valid(b).header("upgrade", "h2c")), HeadFault::Form),
             (head(|b| b.header("x-amz-target", "TrentService.Decrypt")), HeadFault::ContentType),
             (
