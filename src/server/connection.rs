@@ -84,7 +84,10 @@ where
     let connection = http1::Builder::new()
         // `HeadTimer` bounds the wait for a request and for the rest of its head.
         .header_read_timeout(None)
+        // The buffer's size bounds what is read of a head that has not ended, and may be passed by a part of a read; the
+        // other bounds the head itself.
         .max_buf_size(worker.limits.head_bytes)
+        .max_header_size(worker.limits.head_bytes)
         // An answer of 250 bytes is cheaper copied behind its head than sent as a second vector.
         .writev(false)
         .half_close(false)
