@@ -78,11 +78,10 @@ impl Workers {
         self.threads.iter().map(|thread| thread.connections.load(Ordering::Relaxed)).sum()
     }
 
-    /// Gives a connection to the worker that has the fewest.
-    pub(super) fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
+    /// Gives a connection, which must not block, to the worker that has the fewest; that one binds it to its runtime.
+    pub(super) fn hand_over(&self, stream: std::net::TcpStream, peer: SocketAddr) {
         let fewest = self.threads.iter().min_by_key(|thread| thread.connections.load(Ordering::Relaxed));
-        // A stream is bound to the runtime that accepted it; the worker binds it to its own.
-        let (Some(thread), Ok(stream)) = (fewest, stream.into_std()) else { return };
+        let Some(thread) = fewest else { return };
         thread.connections.fetch_add(1, Ordering::Relaxed);
         if thread.incoming.send((stream, peer)).is_err() {
             thread.connections.fetch_sub(1, Ordering::Relaxed);
