@@ -21,11 +21,11 @@ use crate::audit::Writer;
 use crate::aws::{AccountId, AliasName, KeyArn, Region};
 use crate::backend::local::LocalBackend;
 use crate::clock::Clock;
-use crate::config::{Config, DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS};
+use crate::config::{self, Config, DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS};
 use crate::credentials::new_key::{NewAccessKey, principal_toml};
 use crate::credentials::{self, private};
 use crate::faults::{Collector, Fault, Faults};
-use crate::policy::{self, Document, Kind};
+use crate::policy::{Document, Kind};
 use crate::secret::Secret;
 
 const CONFIG_FILE: &str = "kmsgate.toml";
@@ -203,9 +203,7 @@ fn read_policy(file: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(file).map_err(fault)?;
     if let Err(found) = Document::parse(POLICY_NAME, text.as_bytes(), Kind::Identity) {
         let faults = Collector::default();
-        for policy::Fault { path, message, hint } in found {
-            faults.push(Fault { file: file.to_path_buf(), line: None, path, message, hint });
-        }
+        found.into_iter().for_each(|fault| faults.push(config::policy_fault(file, fault)));
         faults.finish::<()>(file, None)?;
     }
     Ok(text)

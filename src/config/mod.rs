@@ -19,6 +19,8 @@ use crate::credentials::Credentials;
 use crate::faults::{Collector, Fault, Faults, read_toml};
 use crate::limits::Quotas;
 
+pub(crate) use policies::policy_fault;
+
 pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, TlsFiles};
 pub use server::Server;
 

@@ -122,12 +122,12 @@ fn read_one(name: &str, file: &Path, faults: &Collector, warnings: &mut Vec<Faul
     };
     match Document::parse(name, &json, Kind::Identity) {
         Ok(parsed) => {
-            warnings.extend(parsed.warnings.into_iter().map(|warning| placed(file, warning)));
+            warnings.extend(parsed.warnings.into_iter().map(|warning| policy_fault(file, warning)));
             Some(Arc::new(Compiled::from(parsed.document)))
         }
         Err(found) => {
             for fault in found {
-                faults.push(placed(file, fault));
+                faults.push(policy_fault(file, fault));
             }
             None
         }
@@ -145,7 +145,9 @@ fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))
 }
 
-fn placed(file: &Path, fault: policy::Fault) -> Fault {
+/// The fault of a document, in its file.
+pub(crate) fn policy_fault(file: &Path, fault: policy::Fault) -> Fault {
     let policy::Fault { path, message, hint } = fault;
+    let hint = hint.or_else(|| Some("see the IAM user guide, \"IAM JSON policy elements reference\"".to_owned()));
     Fault { file: file.to_path_buf(), line: None, path, message, hint }
 }

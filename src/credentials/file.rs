@@ -135,7 +135,9 @@ fn arn(table: &Section<'_>, seen: &mut Seen) -> Option<PrincipalArn> {
         let name = session.text()?;
         match arn.with_session(name) {
             Ok(named) => arn = named,
-            Err(error) => session.fault(format!("`{name}` is refused: {error}"), None),
+            Err(error) => {
+                session.fault(format!("`{name}` is refused: {error}"), Some("leave it out for the default"));
+            }
         }
     }
     if let Some(first) = seen.callers.insert(arn.caller().to_owned(), value.place().0) {
@@ -151,7 +153,10 @@ fn read_unique_id(table: &Section<'_>, arn: &PrincipalArn, seen: &mut Seen) -> O
             // Sessions of one role share its id; two users, or two roles, never do.
             let owner = arn.condition_value().to_owned();
             match seen.unique_ids.insert(id.clone(), owner.clone()) {
-                Some(first) if first != owner => value.fault(format!("`{id}` is also the id of {first}"), None),
+                Some(first) if first != owner => {
+                    let hint = "leave it out and it is derived from the ARN";
+                    value.fault(format!("`{id}` is also the id of {first}"), Some(hint));
+                }
                 _ => {}
             }
             Some(id)

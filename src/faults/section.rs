@@ -28,7 +28,7 @@ pub fn read_toml<T>(file: &Path, text: &str, faults: &Collector, read: impl FnOn
             path: String::new(),
             // The message alone: the error's `Display` quotes the line, and the line may hold a secret.
             message: error.message().to_owned(),
-            hint: None,
+            hint: Some("write it as TOML has it, see https://toml.io".to_owned()),
         });
     }
     read(&Section::new(&source, String::new(), Some(root.get_ref()), None))
@@ -122,7 +122,7 @@ impl<'a> Section<'a> {
             self.source.faults.push(Fault {
                 file: self.source.file.to_path_buf(),
                 line: Some(self.source.line(name.span().start)),
-                path: self.path_of(name.get_ref()),
+                path: self.path_of(&shown(name.get_ref())),
                 message: "unknown key".into(),
                 hint: Some(hint),
             });
@@ -144,6 +144,15 @@ impl<'a> Section<'a> {
 
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+/// A key that nothing knows, cut where it could be a secret in the wrong place: no key of ours is as long as that.
+fn shown(name: &str) -> String {
+    const SHORTEST_SECRET: usize = 32;
+    match name.char_indices().nth(8) {
+        Some((end, _)) if name.len() >= SHORTEST_SECRET => format!("{}...", name.split_at(end).0),
+        _ => name.to_owned(),
     }
 }
 
@@ -260,7 +269,7 @@ impl<'a> Value<'a> {
     }
 
     fn wrong_type(&self, wanted: &str) {
-        self.fault(format!("is {}, not {wanted}", self.kind()), None);
+        self.fault(format!("is {}", self.kind()), Some(&format!("write {wanted}")));
     }
 
     fn kind(&self) -> &'static str {
@@ -306,15 +315,26 @@ mod tests {
             }
             a.end();
         });
+        let hints: Vec<_> = faults.as_slice().iter().filter_map(|fault| fault.hint.as_deref()).collect();
+        assert_eq!(
+            hints,
+            [
+                "write a whole number",
+                "write true or false",
+                "write text in quotes",
+                "from 1 to 65535 is allowed",
+                "write a whole number",
+            ]
+        );
         let found: Vec<_> = faults.as_slice().iter().map(|f| (f.line, f.path.as_str(), f.message.as_str())).collect();
         assert_eq!(
             found,
             [
-                (Some(1), "port", "is text, not a whole number"),
-                (Some(3), "a.flag", "is a whole number, not true or false"),
-                (Some(4), "a.name", "is true or false, not text in quotes"),
+                (Some(1), "port", "is text"),
+                (Some(3), "a.flag", "is a whole number"),
+                (Some(4), "a.name", "is true or false"),
                 (Some(7), "a.list[0].n", "70000 is out of bounds"),
-                (Some(8), "a.list[0].m", "is a number with a fraction, not a whole number"),
+                (Some(8), "a.list[0].m", "is a number with a fraction"),
             ]
         );
     }
@@ -327,6 +347,12 @@ mod tests {
         let found: Vec<_> =
             faults.as_slice().iter().map(|f| (f.line, f.path.as_str(), f.hint.as_deref().unwrap())).collect();
         assert_eq!(found, [(Some(1), "adress", "did you mean `address`?"), (Some(2), "colour", "known here: address")]);
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_key_is_not_quoted() {
+        let faults = faults_of("'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY' = 'secret'\n", |_| ()).to_string();
+        assert!(faults.contains("wJalrXUt...: unknown key") && !faults.contains("nFEMI"), "{faults}");
     }
 
     #[test]
