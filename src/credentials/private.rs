@@ -84,19 +84,7 @@ fn read_opened(file: &Path, opened: File) -> Result<Zeroizing<String>, Fault> {
 ///
 /// What the file system answers.
 pub fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
-    let directory = directory_of(file);
-    let unique = random::uuid().map_err(io::Error::other)?;
-    let mut name = std::ffi::OsString::from(".");
-    name.push(file.file_name().unwrap_or_default());
-    name.push(format!(".{unique}"));
-    let temporary = directory.join(name);
-    let written = write_new(&temporary, contents).and_then(|()| fs::rename(&temporary, file));
-    if written.is_err() {
-        // The first error is the one to report; a file left behind is private and harmless.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    File::open(directory)?.sync_all()
+    publish(file, contents, |made| fs::rename(made, file))
 }
 
 /// The directory that `file` is in.
@@ -108,23 +96,34 @@ pub fn directory_of(file: &Path) -> &Path {
     }
 }
 
-/// Writes a file with mode 0600 that must not exist yet, and syncs it and its name. If that fails, the file is not
-/// there.
+/// Writes a file with mode 0600 that must not exist yet, and syncs it and its name. Whatever ends the process, the file
+/// is there whole or not at all.
 ///
 /// # Errors
 ///
 /// What the file system answers.
 pub fn write_new(file: &Path, contents: &[u8]) -> io::Result<()> {
-    let created = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(file)?;
-    let written = write_opened(created, contents).and_then(|()| File::open(directory_of(file))?.sync_all());
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(file);
-    }
-    written
+    // A link, because a rename would overwrite a file that another process made.
+    publish(file, contents, |made| fs::hard_link(made, file))
 }
 
-fn write_opened(mut created: File, contents: &[u8]) -> io::Result<()> {
+/// Writes a file beside `file` and gives it that name.
+fn publish(file: &Path, contents: &[u8], name: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let directory = directory_of(file);
+    let unique = random::uuid().map_err(io::Error::other)?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(file.file_name().unwrap_or_default());
+    hidden.push(format!(".{unique}"));
+    let made = directory.join(hidden);
+    let named = write(&made, contents).and_then(|()| name(&made));
+    // The first error is the one to report; a file left behind is private and harmless, and one renamed is not there.
+    let _ = fs::remove_file(&made);
+    named?;
+    File::open(directory)?.sync_all()
+}
+
+fn write(file: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut created = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(file)?;
     // The process's umask may have taken bits off at creation.
     created.set_permissions(Permissions::from_mode(PRIVATE))?;
     created.write_all(contents)?;
@@ -180,5 +179,27 @@ mod tests {
         let file = directory.path().join("secret");
         write_new(&file, b"old").unwrap();
         assert_eq!(write_new(&file, b"new").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read(&file).unwrap().as_str(), "old");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_is_seen_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = "secret".repeat(100_000);
+        for index in 0..20 {
+            let file = directory.path().join(index.to_string());
+            std::thread::scope(|scope| {
+                let seen = scope.spawn(|| {
+                    loop {
+                        if let Some(text) = read_if_exists(&file).unwrap() {
+                            return text.len();
+                        }
+                    }
+                });
+                write_new(&file, whole.as_bytes()).unwrap();
+                assert_eq!(seen.join().unwrap(), whole.len());
+            });
+        }
     }
 }
