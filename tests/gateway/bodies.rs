@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::harness::{Connection, Gateway, Next, Refusal, Request, Site};
+use crate::harness::{Connection, Gateway, Refusal, Request, Site};
 
 /// Longest body of a data-key call.
 const CAP: usize = 128 * 1024;
@@ -211,7 +211,7 @@ fn a_body_shorter_than_announced_is_waited_for_and_then_refused() {
     let mut connection = gateway.connect();
     connection.send(&short.bytes());
     connection.end_sending();
-    if let Next::Answer(answer) = connection.next(false) {
+    if let Some(answer) = connection.answer_or_end() {
         assert_eq!(answer.refused(), Refusal::bare(400, "SerializationException"));
     }
     let records = gateway.records_when(recorded + 1, |_| true);
@@ -228,7 +228,7 @@ fn a_body_longer_than_announced_is_another_body() {
         assert_eq!(answer.refused().kind(), (400, code));
         gateway.record(&answer);
         // What is left over is no request.
-        if let Next::Answer(answer) = connection.next(false) {
+        if let Some(answer) = connection.answer_or_end() {
             assert_eq!((answer.status, answer.body.len()), (400, 0));
             connection.closed();
         }

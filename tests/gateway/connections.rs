@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::harness::{Connection, Gateway, Next, Refusal, Request, Site, now, run};
+use crate::harness::{Connection, Gateway, Refusal, Request, Site, now, run};
 
 fn random(gateway: &Gateway, bytes: usize) -> Request {
     gateway.site.admin.request(&gateway.host(), "GenerateRandom", &json!({"NumberOfBytes": bytes}))

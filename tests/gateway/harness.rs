@@ -6,14 +6,16 @@
 mod answer;
 mod connection;
 mod process;
+mod quickstart;
 mod request;
 mod site;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use answer::{Answer, Refusal};
-pub(crate) use connection::{Connection, Next};
+pub(crate) use connection::Connection;
 pub(crate) use process::{Gateway, Run, run};
+pub(crate) use quickstart::Quickstart;
 pub(crate) use request::{CONTENT_TYPE, Caller, Request};
 pub(crate) use site::Site;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use kmsgate::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use crate::harness::{CONTENT_TYPE, Caller, Connection, Gateway, Next, Refusal, Request, Site};
+use crate::harness::{CONTENT_TYPE, Caller, Connection, Gateway, Refusal, Request, Site};
 
 const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS \
                         Secret Access Key and signing method. Consult the service documentation for details.";

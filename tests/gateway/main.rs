@@ -10,6 +10,10 @@ mod harness;
 
 mod bodies;
 mod connections;
+mod durability;
 mod files;
+mod limits;
+mod policy;
+mod quickstart;
 
 mod heads;

@@ -17,7 +17,7 @@ use super::site::Site;
 use super::{PATIENCE, eventually};
 
 /// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
+pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
 
 /// A running gateway.
 pub(crate) struct Gateway {
@@ -160,7 +160,8 @@ impl Drop for Process {
     }
 }
 
-fn ended(child: &mut Child) -> ExitStatus {
+/// Waits until a child has ended.
+pub(super) fn ended(child: &mut Child) -> ExitStatus {
     eventually("the end of the program", || child.try_wait().unwrap())
 }
 

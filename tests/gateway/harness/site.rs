@@ -66,20 +66,31 @@ impl Site {
         self.principal(&format!("arn:aws:iam::{ACCOUNT}:user/{name}"), policy, "")
     }
 
+    /// Adds a user of the account who has no policy at all.
+    pub(crate) fn nobody(&mut self, name: &str) -> Caller {
+        let caller = Caller::generate(&format!("arn:aws:iam::{ACCOUNT}:user/{name}"));
+        self.add(&caller, "policies = []");
+        caller
+    }
+
     /// Adds a principal with this policy, and more lines of its table.
     pub(crate) fn principal(&mut self, arn: &str, policy: &str, more: &str) -> Caller {
         let caller = Caller::generate(arn);
-        let (id, secret) = (&caller.access_key_id, &caller.secret);
-        let policy_name = format!("policy-{}", self.principals);
+        let name = format!("policy-{}", self.principals);
+        fs::write(self.path(&format!("policies/{name}.json")), policy).unwrap();
+        self.add(&caller, &format!("policies = ['{name}']\n{more}"));
+        caller
+    }
+
+    fn add(&mut self, caller: &Caller, lines: &str) {
         self.principals += 1;
-        fs::write(self.path(&format!("policies/{policy_name}.json")), policy).unwrap();
+        let Caller { arn, access_key_id, secret } = caller;
         writeln!(
             self.credentials,
-            "[[principals]]\narn = '{arn}'\npolicies = ['{policy_name}']\n{more}\n\
-             [[principals.access_keys]]\nid = '{id}'\nsecret = '{secret}'"
+            "[[principals]]\narn = '{arn}'\n{lines}\n\
+             [[principals.access_keys]]\nid = '{access_key_id}'\nsecret = '{secret}'"
         )
         .unwrap();
-        caller
     }
 
     /// A path in the site's directory.

@@ -1,7 +1,7 @@
 //! Bytes that are no request of HTTP/1.1, or that two readers could cut into two different requests.
 
 use super::valid;
-use crate::harness::{Gateway, Next, Request, Site};
+use crate::harness::{Gateway, Request, Site};
 
 #[test]
 fn an_older_protocol_or_a_newer_one_is_refused() {
@@ -49,7 +49,7 @@ fn a_head_of_up_to_64_kib_is_read_and_a_longer_one_is_not() {
         let mut connection = gateway.connect();
         // The gateway may have closed before all of it was sent.
         let _ = connection.try_send(&head);
-        if let Next::Answer(answer) = connection.next(false) {
+        if let Some(answer) = connection.answer_or_end() {
             assert!([414, 431].contains(&answer.status), "{answer:?}");
             connection.closed();
         }
@@ -91,7 +91,7 @@ fn is_no_request(gateway: &Gateway, bytes: &[u8]) {
     let recorded = gateway.records().len();
     let mut connection = gateway.connect();
     connection.send(bytes);
-    if let Next::Answer(answer) = connection.next(false) {
+    if let Some(answer) = connection.answer_or_end() {
         assert_eq!((answer.status, answer.body.len()), (400, 0), "{}", bytes.escape_ascii());
         connection.closed();
     }

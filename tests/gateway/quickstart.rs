@@ -1,0 +1,155 @@
+//! `kmsgate quickstart`: what it promises to a script, and what it makes.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::{ALLOW_ALL, Connection, Quickstart, Refusal, run};
+
+fn data_key(quickstart: &Quickstart, name: &str) -> Value {
+    quickstart
+        .call("GenerateDataKeyWithoutPlaintext", &json!({"KeyId": quickstart.line[name], "KeySpec": "AES_256"}))
+        .granted()
+}
+
+#[test]
+fn a_script_gets_one_line_with_all_that_it_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let quickstart = Quickstart::start(&directory.path().join("data"), &[]);
+    let mut names: Vec<_> = quickstart.line.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let promised = [
+        "accessKeyId",
+        "account",
+        "admin",
+        "alias",
+        "endpoint",
+        "keyArn",
+        "keyId",
+        "principal",
+        "region",
+        "secretAccessKey",
+    ];
+    assert_eq!(names, promised);
+    assert_eq!(
+        (&quickstart.line["region"], &quickstart.line["account"]),
+        (&json!("us-east-1"), &json!("111122223333"))
+    );
+    assert_eq!(quickstart.line["alias"], "alias/quickstart");
+    for name in ["alias", "keyId", "keyArn"] {
+        assert_eq!(data_key(&quickstart, name)["KeyId"], quickstart.line["keyArn"]);
+    }
+    let mut probe = Connection::open(quickstart.host("admin").parse().unwrap());
+    probe.send(b"GET /readyz HTTP/1.1\r\nHost: probe\r\n\r\n");
+    assert_eq!(probe.answer().status, 200);
+    assert_eq!(quickstart.end(), (Some(0), String::new()));
+}
+
+#[test]
+fn its_principal_may_use_the_one_key_and_do_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let quickstart = Quickstart::start(directory.path(), &[]);
+    let key = &quickstart.line["keyArn"];
+    let sealed = quickstart.call("GenerateDataKey", &json!({"KeyId": key, "NumberOfBytes": 64})).granted();
+    let blob = &sealed["CiphertextBlob"];
+    let opened = quickstart.call("Decrypt", &json!({"CiphertextBlob": blob})).granted();
+    assert_eq!(opened["Plaintext"], sealed["Plaintext"]);
+    quickstart.call("Encrypt", &json!({"KeyId": key, "Plaintext": "AAAA"})).granted();
+    quickstart.call("ReEncrypt", &json!({"CiphertextBlob": blob, "DestinationKeyId": key})).granted();
+    quickstart.call("DescribeKey", &json!({"KeyId": key})).granted();
+    for (operation, resource) in [
+        ("CreateKey", "*"),
+        ("ListKeys", "*"),
+        ("ListAliases", "*"),
+        ("GenerateRandom", "*"),
+        ("DisableKey", key.as_str().unwrap()),
+        ("ScheduleKeyDeletion", key.as_str().unwrap()),
+    ] {
+        let text = format!(
+            "User: {} is not authorized to perform: kms:{operation} on resource: {resource} because no identity-based \
+             policy allows the kms:{operation} action",
+            quickstart.caller.arn
+        );
+        let refusal = quickstart.call(operation, &json!({"KeyId": key})).refused();
+        assert_eq!(refusal, Refusal::new(400, "AccessDeniedException", text));
+    }
+}
+
+#[test]
+fn a_second_start_finds_what_the_first_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let policy = directory.path().join("all.json");
+    fs::write(&policy, ALLOW_ALL).unwrap();
+    let data_dir = directory.path().join("data");
+    let first = Quickstart::start(&data_dir, &[]);
+    let sealed = data_key(&first, "alias");
+    let lasting = |line: &Value| {
+        ["region", "account", "principal", "accessKeyId", "secretAccessKey", "keyId", "keyArn", "alias"]
+            .map(|name| line[name].clone())
+    };
+    let line = first.line.clone();
+    drop(first);
+    let second = Quickstart::start(&data_dir, &["--policy", policy.to_str().unwrap()]);
+    assert_eq!(lasting(&second.line), lasting(&line));
+    second.call("Decrypt", &json!({"CiphertextBlob": sealed["CiphertextBlob"]})).granted();
+}
+
+#[test]
+fn it_is_the_kms_of_the_region_and_account_it_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = ["--region", "eu-west-1", "--account", "444455556666"];
+    for arguments in [asked.as_slice(), &[]] {
+        let quickstart = Quickstart::start(directory.path(), arguments);
+        let id = quickstart.line["keyId"].as_str().unwrap();
+        assert_eq!(quickstart.line["keyArn"], format!("arn:aws:kms:eu-west-1:444455556666:key/{id}"));
+        assert_eq!(quickstart.line["principal"], "arn:aws:iam::444455556666:user/quickstart");
+        // This client signs for us-east-1.
+        let refusal = quickstart.call("DescribeKey", &json!({"KeyId": id})).refused();
+        assert_eq!(refusal.kind(), (400, "InvalidSignatureException"));
+        assert!(refusal.text().contains("Credential should be scoped to a valid region"), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_policy_of_the_operators_own_is_for_one_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let policy = directory.path().join("all.json");
+    fs::write(&policy, ALLOW_ALL).unwrap();
+    let data_dir = directory.path().join("data");
+    let list = |more: &[&str]| Quickstart::start(&data_dir, more).call("ListKeys", &json!({})).status;
+    assert_eq!(list(&[]), 400);
+    assert_eq!(list(&["--policy", policy.to_str().unwrap()]), 200);
+    assert_eq!(list(&[]), 400);
+}
+
+#[test]
+fn what_it_cannot_do_is_said_and_nothing_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("bad.json"), "{").unwrap();
+    fs::write(directory.path().join("file"), "x").unwrap();
+    for (arguments, code, says) in [
+        (vec!["--listen", "0.0.0.0:0"], 64, "can be reached from other machines"),
+        (vec!["--listen", "localhost"], 64, "--listen"),
+        (vec!["--region", "nowhere"], 64, "--region"),
+        (vec!["--account", "1"], 64, "--account"),
+        (vec!["--policy", "missing.json"], 64, "missing.json: cannot be read"),
+        (vec!["--policy", "bad.json"], 64, "bad.json"),
+        (vec!["--data-dir", "file"], 1, "file"),
+    ] {
+        let run = run(&[&["quickstart", "--json"], arguments.as_slice()].concat(), directory.path());
+        assert_eq!((run.code, run.out.as_str()), (Some(code), ""), "{arguments:?} {run:?}");
+        assert!(run.err.contains(says), "{run:?}");
+        assert!(!directory.path().join("kmsgate-data").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_data_directory_stays_in_its_region_and_account() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(Quickstart::start(&directory.path().join("kmsgate-data"), &[]));
+    for arguments in [["--region", "eu-west-1"], ["--account", "444455556666"]] {
+        let run = run(&[&["quickstart", "--json"], arguments.as_slice()].concat(), directory.path());
+        assert_eq!((run.code, run.out.as_str()), (Some(64), ""), "{run:?}");
+        assert!(run.err.contains(arguments[0]) && run.err.contains("hint: "), "{run:?}");
+    }
+}
