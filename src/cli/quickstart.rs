@@ -203,7 +203,9 @@ fn read_policy(file: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(file).map_err(fault)?;
     if let Err(found) = Document::parse(POLICY_NAME, text.as_bytes(), Kind::Identity) {
         let faults = Collector::default();
-        found.into_iter().for_each(|fault| faults.push(config::policy_fault(file, fault)));
+        for fault in found {
+            faults.push(config::policy_fault(file, fault));
+        }
         faults.finish::<()>(file, None)?;
     }
     Ok(text)

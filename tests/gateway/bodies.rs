@@ -147,8 +147,8 @@ fn a_member_that_stands_twice_is_refused_wherever_it_stands() {
 
 #[test]
 fn a_body_nested_ten_thousand_deep_is_refused() {
-    let gateway = Site::new().start();
     const DEPTH: usize = 10_000;
+    let gateway = Site::new().start();
     let lists = "[".repeat(DEPTH);
     let objects = r#"{"a":"#.repeat(DEPTH);
     for body in [

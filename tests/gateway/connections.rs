@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::harness::{Connection, Gateway, Refusal, Request, Site, now, run};
+use crate::harness::{Connection, Gateway, Request, Site, now, run};
 
 fn random(gateway: &Gateway, bytes: usize) -> Request {
     gateway.site.admin.request(&gateway.host(), "GenerateRandom", &json!({"NumberOfBytes": bytes}))
@@ -218,7 +218,9 @@ fn more_requests_than_may_be_in_flight_are_refused_and_not_recorded() {
     let gateway = Site::new().set("server.max_in_flight", 2).start();
     let mut held: Vec<_> = (0..2).map(|_| gateway.connect()).collect();
     let request = random(&gateway, 8);
-    held.iter_mut().for_each(|connection| connection.begin(&request));
+    for connection in &mut held {
+        connection.begin(&request);
+    }
     let mut connection = gateway.connect();
     for _ in 0..3 {
         assert_eq!(connection.exchange(&request).refused().kind(), overloaded());
@@ -230,7 +232,9 @@ fn more_requests_than_may_be_in_flight_are_refused_and_not_recorded() {
     drop(held);
     gateway.records_when(3, |_| true);
     let mut both: Vec<_> = (0..2).map(|_| gateway.connect()).collect();
-    both.iter_mut().for_each(|connection| connection.begin(&request));
+    for connection in &mut both {
+        connection.begin(&request);
+    }
     assert_eq!(gateway.records().len(), 3, "what was shed is counted, not recorded");
 }
 
@@ -239,7 +243,9 @@ fn a_peer_with_as_much_in_flight_as_it_may_have_does_not_shut_out_others() {
     let gateway = Site::new().set("server.max_in_flight", 3).set("server.max_in_flight_per_peer", 2).start();
     let request = random(&gateway, 8);
     let mut held: Vec<_> = (0..2).map(|_| Connection::from_peer(2, gateway.address)).collect();
-    held.iter_mut().for_each(|connection| connection.begin(&request));
+    for connection in &mut held {
+        connection.begin(&request);
+    }
     assert_eq!(Connection::from_peer(2, gateway.address).exchange(&request).refused().kind(), overloaded());
     Connection::from_peer(3, gateway.address).exchange(&request).granted();
 }

@@ -149,12 +149,12 @@ fn a_ciphertext_outlives_the_gateway_that_made_it() {
 
 #[test]
 fn a_first_start_that_is_killed_at_any_moment_is_mended_by_the_next() {
+    const MOMENTS: u32 = 24;
     let directory = tempfile::tempdir().unwrap();
     // How long a whole first start takes here.
     let began = now();
     drop(Quickstart::start(&directory.path().join("whole"), &[]));
     let whole = began.elapsed();
-    const MOMENTS: u32 = 24;
     for moment in 0..MOMENTS {
         let data_dir = directory.path().join(moment.to_string());
         Quickstart::killed_after(&data_dir, whole * moment / MOMENTS + Duration::from_micros(50));

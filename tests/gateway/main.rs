@@ -15,5 +15,6 @@ mod files;
 mod limits;
 mod policy;
 mod quickstart;
+mod sdk;
 
 mod heads;

@@ -76,7 +76,7 @@ fn a_data_key_has_1_to_1024_bytes_or_a_spec() {
             body.as_object_mut().unwrap().remove("KeySpec");
             body["NumberOfBytes"] = number.into();
             let refused = |constraint: &str| broken(&number.to_string(), "numberOfBytes", constraint);
-            let answer = table.body(operation, &body, &constraint.map_or(Granted, refused));
+            let answer = table.body(operation, &body, constraint.map_or(Granted, refused));
             if let Some(plaintext) = answer["Plaintext"].as_str() {
                 assert_eq!(BASE64_STANDARD.decode(plaintext).unwrap().len(), usize::try_from(number).unwrap());
             }
@@ -96,7 +96,7 @@ fn up_to_ten_grant_tokens_of_1_to_8192_characters_are_taken() {
         table.with(operation, "GrantTokens", json!([]), Granted);
         table.with(operation, "GrantTokens", tokens(10, 1), Granted);
         table.with(operation, "GrantTokens", tokens(10, 8192), Granted);
-        let printed = vec!["t"; 11].join(", ");
+        let printed = ["t"; 11].join(", ");
         table.with(
             operation,
             "GrantTokens",
@@ -196,9 +196,9 @@ fn a_dry_run_checks_everything_and_does_nothing() {
         body["DryRun"] = true.into();
         body["DryRunModifiers"] = json!(["IGNORE_CIPHERTEXT"]);
         body["CiphertextBlob"] = Value::Null;
-        table.body(operation, &body, &null(path));
+        table.body(operation, &body, null(path));
         body[key] = table.key.clone().into();
-        table.body(operation, &body, &dry_run());
+        table.body(operation, &body, dry_run());
     }
 }
 
@@ -226,7 +226,7 @@ fn the_rest_of_the_data_key_calls_members_keep_their_bounds() {
     let items = refusal.text().strip_prefix("4 validation errors detected: ").unwrap();
     let mut starts: Vec<_> = items.split("; ").map(|item| item.split(" failed to satisfy").next().unwrap()).collect();
     starts.sort_unstable();
-    let tokens = format!("Value '[{}]' at 'grantTokens'", vec!["t"; 11].join(", "));
+    let tokens = format!("Value '[{}]' at 'grantTokens'", ["t"; 11].join(", "));
     let expected = ["Value '0' at 'numberOfBytes'", &tokens, "Value 'x' at 'keySpec'", "Value null at 'keyId'"];
     assert_eq!(starts, expected);
 }

@@ -49,7 +49,7 @@ impl Table {
         }
     }
 
-    pub(super) fn body(&mut self, operation: &str, body: &Value, then: &Then) -> Value {
+    pub(super) fn body(&mut self, operation: &str, body: &Value, then: Then) -> Value {
         let request = self.gateway.site.admin.request(&self.gateway.host(), operation, body);
         let answer = self.connection.exchange(&request);
         let shown: String = format!("{operation} {body}").chars().take(300).collect();
@@ -59,10 +59,10 @@ impl Table {
         }
         assert_ne!(answer.status, 200, "{shown}");
         match (answer.refused(), then) {
-            (refusal, Refused(expected)) => assert_eq!(refusal, *expected, "{shown}"),
+            (refusal, Refused(expected)) => assert_eq!(refusal, expected, "{shown}"),
             (refusal, Says(code, text)) => {
-                assert_eq!(refusal.kind(), (400, *code), "{shown} {refusal:?}");
-                assert!(refusal.text().contains(text), "{shown} {refusal:?}");
+                assert_eq!(refusal.kind(), (400, code), "{shown} {refusal:?}");
+                assert!(refusal.text().contains(&text), "{shown} {refusal:?}");
             }
             (_, Granted) => {}
         }
@@ -73,14 +73,14 @@ impl Table {
     pub(super) fn with(&mut self, operation: &str, member: &str, value: Value, then: Then) {
         let mut body = self.valid(operation);
         body[member] = value;
-        self.body(operation, &body, &then);
+        self.body(operation, &body, then);
     }
 
     /// The valid request without `member`.
     pub(super) fn without(&mut self, operation: &str, member: &str, then: Then) {
         let mut body = self.valid(operation);
         body.as_object_mut().unwrap().remove(member);
-        self.body(operation, &body, &then);
+        self.body(operation, &body, then);
     }
 }
 

@@ -81,7 +81,9 @@ fn a_connection_that_was_made_before_the_signal_is_served() {
     gateway.connect().exchange(&request).granted();
     gateway.signal("STOP");
     let mut made: Vec<_> = (0..MADE).map(|_| gateway.connect()).collect();
-    made.iter_mut().for_each(|connection| connection.send(&request.bytes()));
+    for connection in &mut made {
+        connection.send(&request.bytes());
+    }
     gateway.signal("TERM");
     gateway.signal("CONT");
     for mut connection in made {

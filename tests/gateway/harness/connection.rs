@@ -148,6 +148,15 @@ impl Connection {
         }
     }
 
+    /// All bytes that come until the server closes.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = std::mem::take(&mut self.buffer);
+        match self.stream.read_to_end(&mut rest) {
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("it does not end: {error}"),
+            _ => rest,
+        }
+    }
+
     /// What the server sends next; `bodiless` if it answers a `HEAD`.
     fn next(&mut self, bodiless: bool) -> Next {
         loop {

@@ -104,7 +104,9 @@ impl Gateway {
     /// Every record of its audit file.
     pub(crate) fn records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.site.path("audit.jsonl")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        // What stands behind the last line's end is being written at this moment.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
     }
 
     /// The one record of a request that was answered.

@@ -55,12 +55,6 @@ impl Site {
         self
     }
 
-    /// Leaves `key` out.
-    pub(crate) fn without(mut self, key: &str) -> Self {
-        self.settings.remove(key).unwrap();
-        self
-    }
-
     /// Adds a user of the account with this policy.
     pub(crate) fn user(&mut self, name: &str, policy: &str) -> Caller {
         self.principal(&format!("arn:aws:iam::{ACCOUNT}:user/{name}"), policy, "")
