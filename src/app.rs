@@ -26,7 +26,7 @@ use crate::config::{AuditTarget, Config};
 use crate::gateway::{Parts, gateway};
 use crate::limits::{InFlight, InFlightCaps, Limits, PeerPenalty};
 use crate::random::Exhausted;
-use crate::server::{self, ConnectionLimits, Phase, TlsError, Worker, Workers};
+use crate::server::{self, ConnectionLimits, Phase, Worker, Workers};
 use crate::sigv4::InvalidHost;
 use crate::state::Snapshot;
 
@@ -70,9 +70,6 @@ pub enum RunError {
     /// Records are left that could not be written.
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
-    /// The certificate or its key.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// A name of `accepted_hosts`.
     #[error(transparent)]
     Host(#[from] InvalidHost),
@@ -156,7 +153,7 @@ impl App {
             gateway: gateway(&parts),
             limits: connection_limits(config),
             in_flight: Arc::new(InFlight::new(in_flight_caps(config))),
-            tls: tls(config)?,
+            tls: config.listen.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.server))),
             phase: watched.clone(),
         };
         let (workers, threads) = Workers::start(config.server.workers.get(), &worker)?;
@@ -227,11 +224,6 @@ fn audit_writer(target: &AuditTarget) -> Result<Writer, RunError> {
         AuditTarget::Stdout => Writer::stdout().map_err(failed("standard output".into())),
         AuditTarget::File(file) => Writer::file(file).map_err(failed(file.clone())),
     }
-}
-
-fn tls(config: &Config) -> Result<Option<TlsAcceptor>, RunError> {
-    let Some(files) = &config.listen.tls else { return Ok(None) };
-    Ok(Some(TlsAcceptor::from(server::server_config(&files.certificate_file, &files.key_file)?)))
 }
 
 fn connection_limits(config: &Config) -> ConnectionLimits {

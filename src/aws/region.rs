@@ -17,16 +17,8 @@ impl Region {
     /// The partition that a region of this name belongs to.
     #[must_use]
     pub fn partition(&self) -> Partition {
-        let prefixed = |prefix| self.0.starts_with(prefix);
-        match () {
-            () if prefixed("cn-") => Partition("aws-cn"),
-            () if prefixed("us-gov-") => Partition("aws-us-gov"),
-            () if prefixed("us-isob-") => Partition("aws-iso-b"),
-            () if prefixed("us-isof-") => Partition("aws-iso-f"),
-            () if prefixed("eu-isoe-") => Partition("aws-iso-e"),
-            () if prefixed("us-iso-") => Partition("aws-iso"),
-            () => Partition("aws"),
-        }
+        let of_region = |(prefix, _): &&(&str, Partition)| self.0.starts_with(prefix);
+        PARTITIONS.iter().find(of_region).map_or(Partition::AWS, |(_, partition)| *partition)
     }
 }
 
@@ -59,13 +51,34 @@ impl fmt::Display for Region {
 
 /// A group of regions with ARNs of their own: `aws`, `aws-cn`, `aws-us-gov`, ...
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Partition(&'static str);
+pub struct Partition {
+    name: &'static str,
+    dns_suffix: &'static str,
+}
+
+/// The partitions beside `aws`, by what the names of their regions begin with (botocore's `partitions.json`).
+const PARTITIONS: [(&str, Partition); 6] = [
+    ("cn-", Partition { name: "aws-cn", dns_suffix: "amazonaws.com.cn" }),
+    ("us-gov-", Partition { name: "aws-us-gov", dns_suffix: "amazonaws.com" }),
+    ("us-isob-", Partition { name: "aws-iso-b", dns_suffix: "sc2s.sgov.gov" }),
+    ("us-isof-", Partition { name: "aws-iso-f", dns_suffix: "csp.hci.ic.gov" }),
+    ("eu-isoe-", Partition { name: "aws-iso-e", dns_suffix: "cloud.adc-e.uk" }),
+    ("us-iso-", Partition { name: "aws-iso", dns_suffix: "c2s.ic.gov" }),
+];
 
 impl Partition {
+    const AWS: Self = Self { name: "aws", dns_suffix: "amazonaws.com" };
+
     /// The second part of the partition's ARNs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        self.0
+        self.name
+    }
+
+    /// What the names of its services' hosts end with.
+    #[must_use]
+    pub const fn dns_suffix(self) -> &'static str {
+        self.dns_suffix
     }
 }
 
@@ -81,12 +94,13 @@ mod tests {
     #[test]
     fn a_region_knows_its_partition() {
         for (region, partition) in [
-            ("eu-central-1", "aws"),
-            ("cn-north-1", "aws-cn"),
-            ("us-gov-west-1", "aws-us-gov"),
-            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-central-1", ["aws", "amazonaws.com"]),
+            ("cn-north-1", ["aws-cn", "amazonaws.com.cn"]),
+            ("us-gov-west-1", ["aws-us-gov", "amazonaws.com"]),
+            ("us-isob-east-1", ["aws-iso-b", "sc2s.sgov.gov"]),
         ] {
-            assert_eq!(region.parse::<Region>().unwrap().partition().as_str(), partition);
+            let found = region.parse::<Region>().unwrap().partition();
+            assert_eq!([found.as_str(), found.dns_suffix()], partition);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::config::{AuditTarget, Backend, Config};
 /// warning and no fault.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  kmsgate check --config /etc/kmsgate/kmsgate.toml && systemctl reload kmsgate
+  kmsgate check --config /etc/kmsgate/kmsgate.toml && systemctl restart kmsgate
 
 Exit codes: 0 nothing is wrong, 64 there are faults.")]
 pub(super) struct Arguments {

@@ -21,11 +21,11 @@ use crate::audit::Writer;
 use crate::aws::{AccountId, AliasName, KeyArn, Region};
 use crate::backend::local::LocalBackend;
 use crate::clock::Clock;
-use crate::config::{self, Config, DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS};
+use crate::config::{self, Config};
 use crate::credentials::new_key::{NewAccessKey, principal_toml};
 use crate::credentials::{self, private};
-use crate::faults::{Collector, Fault, Faults};
-use crate::policy::{Document, Kind};
+use crate::faults::{Collector, Fault, Faults, read_toml};
+use crate::policy::{Compiled, Document, Kind};
 use crate::secret::Secret;
 
 const CONFIG_FILE: &str = "kmsgate.toml";
@@ -50,12 +50,12 @@ else; --policy gives it another policy for this start.")]
 
 Exit codes: 0 stopped after draining, 1 could not start or failed, 64 a file or an argument is at fault.")]
 pub(super) struct Arguments {
-    /// Where clients come in; a loopback address, port 0 for a free port
-    #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_LISTEN_ADDRESS)]
-    listen: SocketAddr,
-    /// Where /livez and /readyz are answered; port 0 for a free port
-    #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_ADMIN_ADDRESS)]
-    admin: SocketAddr,
+    /// Where clients come in; a loopback address, port 0 for a free port [default: 127.0.0.1:8700]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where /livez and /readyz are answered; port 0 for a free port [default: 127.0.0.1:8701]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
     /// Where keys, credentials and the audit file are kept
     #[arg(long, value_name = "DIR", default_value = "kmsgate-data")]
     data_dir: PathBuf,
@@ -137,8 +137,15 @@ fn other(error: impl Error + 'static) -> Failure {
 fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quickstart), Failure> {
     let directory = &arguments.data_dir;
     let policy = arguments.policy.as_deref().map(read_policy).transpose()?;
-    loopback(arguments.listen)?;
-    let (region, account) = site(arguments)?;
+    // Before anything is made, and below once more: the configuration may name another address.
+    arguments.listen.map_or(Ok(()), loopback)?;
+    let file = directory.join(CONFIG_FILE);
+    let (region, account) = site(arguments, &file)?;
+    private::create_directory(directory).map_err(other)?;
+    // First of all files: whatever is made next belongs to this region and account.
+    if !file.exists() {
+        private::write_new(&file, config_text(&region, account).as_bytes()).map_err(other)?;
+    }
     let root_key_file = directory.join("root.key");
     let backend = LocalBackend::open(directory, &root_key_file, &region, account, &Clock::System).map_err(other)?;
     let alias: AliasName = ALIAS.parse().map_err(other)?;
@@ -146,15 +153,15 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     let principal = format!("arn:{}:iam::{account}:user/quickstart", region.partition().as_str());
     let (access_key_id, secret) = access_key(&directory.join(CREDENTIALS_FILE), &principal)?;
     let policies = directory.join("policies");
-    fs::create_dir_all(&policies).map_err(other)?;
-    let policy = policy.unwrap_or_else(|| narrow_policy(&key));
-    private::replace(&policies.join(format!("{POLICY_NAME}.json")), policy.as_bytes()).map_err(other)?;
-    let file = directory.join(CONFIG_FILE);
-    if !file.exists() {
-        private::write_new(&file, config_text(&region, account).as_bytes()).map_err(other)?;
+    private::create_directory(&policies).map_err(other)?;
+    let narrow = policies.join(format!("{POLICY_NAME}.json"));
+    if !narrow.exists() {
+        private::write_new(&narrow, narrow_policy(&key).as_bytes()).map_err(other)?;
     }
-    let mut config = Config::load(&file)?;
-    (config.listen.address, config.admin) = (arguments.listen, arguments.admin);
+    let mut config = Config::load_with(&file, policy)?;
+    config.listen.address = arguments.listen.unwrap_or(config.listen.address);
+    config.admin = arguments.admin.unwrap_or(config.admin);
+    loopback(config.listen.address)?;
     let data_dir = directory.clone();
     let made = Quickstart { region, account, principal, access_key_id, secret, key, alias: ALIAS, data_dir };
     Ok((config, Arc::new(backend), made))
@@ -165,19 +172,29 @@ fn loopback(address: SocketAddr) -> Result<(), Failure> {
     if address.ip().is_loopback() {
         return Ok(());
     }
-    let message = format!("--listen {address} can be reached from other machines, and quickstart has no TLS");
+    let message = format!("{address} can be reached from other machines, and quickstart has no TLS");
     Err(Faults::from(Fault::of_file(Path::new("kmsgate"), message, "use `kmsgate serve` with a [listen.tls] table"))
         .into())
 }
 
 /// The region and account of the data directory, if it has one, else those asked for.
-fn site(arguments: &Arguments) -> Result<(Region, AccountId), Failure> {
-    let file = arguments.data_dir.join(CONFIG_FILE);
-    let stored = fs::read_to_string(&file).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
-    let text = |key| stored.get(key).and_then(toml::Value::as_str);
-    let region = agreed(&file, "region", arguments.region.as_ref(), text("region"), DEFAULT_REGION)?;
-    let account = agreed(&file, "account", arguments.account.as_ref(), text("account"), DEFAULT_ACCOUNT)?;
+fn site(arguments: &Arguments, file: &Path) -> Result<(Region, AccountId), Failure> {
+    let (region, account) = if file.exists() { stored_site(file)? } else { (None, None) };
+    let region = agreed(file, "region", arguments.region.as_ref(), region.as_deref(), DEFAULT_REGION)?;
+    let account = agreed(file, "account", arguments.account.as_ref(), account.as_deref(), DEFAULT_ACCOUNT)?;
     Ok((region, account))
+}
+
+/// What the configuration says of both; the rest of it is read when there is something to start.
+fn stored_site(file: &Path) -> Result<(Option<String>, Option<String>), Faults> {
+    let unreadable = |error: io::Error| Fault::of_file(file, format!("cannot be read: {error}"), "make it readable");
+    let text = fs::read_to_string(file).map_err(unreadable)?;
+    let faults = Collector::default();
+    let stored = read_toml(file, &text, &faults, |root| {
+        let text = |key| root.get(key).and_then(|value| value.text()).map(str::to_owned);
+        (text("region"), text("account"))
+    });
+    faults.finish(file, Some(stored))
 }
 
 fn agreed<T>(file: &Path, name: &str, asked: Option<&T>, stored: Option<&str>, default: &str) -> Result<T, Failure>
@@ -195,20 +212,23 @@ where
     }
 }
 
-/// The text of the operator's policy, if it is one; its faults name the operator's own file.
-fn read_policy(file: &Path) -> Result<String, Failure> {
+/// The operator's policy; its faults name the operator's own file.
+fn read_policy(file: &Path) -> Result<Arc<Compiled>, Failure> {
     let fault = |error: io::Error| {
         Faults::from(Fault::of_file(file, format!("cannot be read: {error}"), "name it with --policy"))
     };
     let text = fs::read_to_string(file).map_err(fault)?;
-    if let Err(found) = Document::parse(POLICY_NAME, text.as_bytes(), Kind::Identity) {
-        let faults = Collector::default();
+    let faults = Collector::default();
+    let parsed = Document::parse(POLICY_NAME, text.as_bytes(), Kind::Identity).map_err(|found| {
         for fault in found {
             faults.push(config::policy_fault(file, fault));
         }
-        faults.finish::<()>(file, None)?;
+    });
+    let parsed = faults.finish(file, parsed.ok())?;
+    for warning in parsed.warnings {
+        tracing::warn!("{}", config::policy_fault(file, warning));
     }
-    Ok(text)
+    Ok(Arc::new(Compiled::from(parsed.document)))
 }
 
 /// The principal's access key, made if the credentials file is not there.

@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if config.listen.danger_plaintext_listener {
+    if config.listen.danger_plaintext_listener && config.listen.tls.is_none() {
         tracing::warn!(address = %config.listen.address, "danger_plaintext_listener: clients are served without TLS");
     }
     let Backend::Local { data_dir, root_key_file } = &config.backend;

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -16,25 +18,27 @@ pub const DEFAULT_LISTEN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Ad
 pub const DEFAULT_ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8701);
 
 /// Where clients come in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Listen {
     /// Address and port; port 0 takes a free one.
     pub address: SocketAddr,
     /// TLS, if it is on.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Tls>,
     /// An address that is not loopback is served without TLS because the operator says so.
     pub danger_plaintext_listener: bool,
     /// The names that the gateway answers to, if the file lists them.
     accepted_hosts: Option<Vec<String>>,
 }
 
-/// A certificate chain and its private key, both PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The chain, the server's own first.
+/// TLS, as it is served.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The PEM file of the certificate chain, the server's own first.
     pub certificate_file: PathBuf,
-    /// Its private key.
+    /// The PEM file of its private key.
     pub key_file: PathBuf,
+    /// Both, ready to serve with.
+    pub server: Arc<ServerConfig>,
 }
 
 impl Listen {
@@ -46,7 +50,7 @@ impl Listen {
         if let Some(hosts) = &self.accepted_hosts {
             return hosts.clone();
         }
-        let mut hosts = vec![bound.to_string(), format!("kms.{region}.amazonaws.com")];
+        let mut hosts = vec![bound.to_string(), format!("kms.{region}.{}", region.partition().dns_suffix())];
         if bound.ip().is_loopback() {
             hosts.push(format!("localhost:{}", bound.port()));
         }
@@ -114,7 +118,7 @@ fn hosts(list: &Value<'_>) -> Vec<String> {
     hosts
 }
 
-fn tls(section: &Section<'_>) -> Option<TlsFiles> {
+fn tls(section: &Section<'_>) -> Option<Tls> {
     if !section.is_present() {
         return None;
     }
@@ -124,10 +128,8 @@ fn tls(section: &Section<'_>) -> Option<TlsFiles> {
     let (certificate_file, key_file) = (certificate.as_ref()?.path()?, key.as_ref()?.path()?);
     let chain = chain(&certificate?, &certificate_file);
     let private_key = private_key(&key?, &key_file);
-    if let (Some(chain), Some(private_key)) = (chain, private_key) {
-        matching(section, chain, private_key);
-    }
-    Some(TlsFiles { certificate_file, key_file })
+    let server = chain.zip(private_key).and_then(|(chain, private_key)| server(section, chain, private_key));
+    Some(Tls { certificate_file, key_file, server: server? })
 }
 
 fn chain(value: &Value<'_>, file: &Path) -> Option<Vec<CertificateDer<'static>>> {
@@ -151,16 +153,25 @@ fn private_key(value: &Value<'_>, file: &Path) -> Option<PrivateKeyDer<'static>>
     }
 }
 
-fn matching(section: &Section<'_>, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) {
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let built = rustls::ServerConfig::builder_with_provider(provider)
+/// TLS 1.2 and 1.3 on aws-lc-rs, X25519MLKEM768 preferred, HTTP/1.1 alone.
+fn server(
+    section: &Section<'_>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Option<Arc<ServerConfig>> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let built = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-    if let Err(error) = built {
-        section.fault(
-            "key_file",
-            format!("does not fit the certificate: {error}"),
-            Some("name the certificate's own key"),
-        );
+    match built {
+        Ok(mut server) => {
+            server.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Some(Arc::new(server))
+        }
+        Err(error) => {
+            let message = format!("does not fit the certificate: {error}");
+            section.fault("key_file", message, Some("name the certificate's own key"));
+            None
+        }
     }
 }

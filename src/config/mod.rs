@@ -18,10 +18,11 @@ use crate::aws::{AccountId, Region};
 use crate::credentials::Credentials;
 use crate::faults::{Collector, Fault, Faults, read_toml};
 use crate::limits::Quotas;
+use crate::policy::Compiled;
 
 pub(crate) use policies::policy_fault;
 
-pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, TlsFiles};
+pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, Tls};
 pub use server::Server;
 
 /// Everything the program is told, checked.
@@ -92,9 +93,18 @@ impl Config {
     ///
     /// Every fault of the file and of those it names, with their places.
     pub fn load(file: &Path) -> Result<Self, Faults> {
+        Self::load_with(file, None)
+    }
+
+    /// As [`Self::load`], with a policy in the place of the one of its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_with(file: &Path, policy: Option<Arc<Compiled>>) -> Result<Self, Faults> {
         let faults = Collector::default();
         let config = match std::fs::read_to_string(file) {
-            Ok(text) => read_toml(file, &text, &faults, |root| read::config(file, root, &faults)),
+            Ok(text) => read_toml(file, &text, &faults, |root| read::config(file, root, policy, &faults)),
             Err(error) => {
                 faults.push(Fault::of_file(file, format!("cannot be read: {error}"), "name the file with --config"));
                 None

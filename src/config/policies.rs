@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::aws::AccountId;
 use crate::credentials::file::{self, PolicyName, PrincipalRow};
 use crate::credentials::{AccessKey, Credentials, Principal};
 use crate::faults::{Collector, Fault, Section, nearest};
@@ -27,17 +28,35 @@ pub(super) fn directory(section: &Section<'_>) -> Option<PathBuf> {
 }
 
 /// Reads the credentials file and every document of the directory; what is legal and probably not meant goes to
-/// `warnings`.
+/// `warnings`. A document that is `given` takes the place of the directory's of its name.
 pub(super) fn credentials(
     file: &Path,
     directory: Option<&Path>,
-    faults: &Collector,
-    warnings: &mut Vec<Fault>,
+    given: Option<Arc<Compiled>>,
+    (account, faults, warnings): (Option<AccountId>, &Collector, &mut Vec<Fault>),
 ) -> Option<Credentials> {
-    let policies = directory.map(|directory| read_all(directory, faults, warnings)).unwrap_or_default();
+    let mut policies = directory.map(|directory| read_all(directory, faults, warnings)).unwrap_or_default();
+    policies.extend(given.map(|given| (given.name().to_owned(), given)));
     let rows = file::read(file, faults)?;
+    warnings.extend(rows.iter().filter_map(|row| powerless(file, row, account)));
     let attach = Attach { file, directory, policies: &policies, faults };
     Some(rows.into_iter().flat_map(|row| attach.principal(row)).collect())
+}
+
+/// A principal that may do nothing, which is probably not meant.
+fn powerless(file: &Path, row: &PrincipalRow, account: Option<AccountId>) -> Option<Fault> {
+    let arn = row.arn.caller();
+    if account.is_some_and(|account| account != row.arn.account()) {
+        let message = format!("`{arn}` is of another account and may do nothing");
+        return Some(Fault::of_file(
+            file,
+            message,
+            "only key policies open keys to other accounts, and there are none yet",
+        ));
+    }
+    let message =
+        || Fault::of_file(file, format!("`{arn}` has no policies and may do nothing"), "name some in `policies`");
+    row.policies.is_empty().then(message)
 }
 
 /// What principals are made with.

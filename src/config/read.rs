@@ -5,9 +5,15 @@ use std::sync::Arc;
 
 use super::{AuditTarget, Auth, Backend, Config, limits, listen, policies, server};
 use crate::faults::{Collector, Section};
+use crate::policy::Compiled;
 
 /// Reads the whole file. `None` means that at least one fault was noted.
-pub(super) fn config(file: &Path, root: &Section<'_>, faults: &Collector) -> Option<Config> {
+pub(super) fn config(
+    file: &Path,
+    root: &Section<'_>,
+    given: Option<Arc<Compiled>>,
+    faults: &Collector,
+) -> Option<Config> {
     let region = root
         .require("region", "name the region whose KMS this is: region = \"us-east-1\"")
         .and_then(|value| value.parse("write it like us-east-1"));
@@ -20,9 +26,10 @@ pub(super) fn config(file: &Path, root: &Section<'_>, faults: &Collector) -> Opt
     let auth = auth(&root.section("auth"));
     let policies = policies::directory(&root.section("policies"));
     let mut warnings = Vec::new();
-    let credentials = auth
-        .as_ref()
-        .and_then(|auth| policies::credentials(&auth.credentials_file, policies.as_deref(), faults, &mut warnings));
+    let credentials = auth.as_ref().and_then(|auth| {
+        let found = (account, faults, &mut warnings);
+        policies::credentials(&auth.credentials_file, policies.as_deref(), given, found)
+    });
     let audit = audit(&root.section("audit"));
     let limits = limits::limits(&root.section("limits"));
     let server = server::server(&root.section("server"));

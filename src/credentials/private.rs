@@ -1,8 +1,8 @@
 //! Files that hold secrets: read only if nobody but their owner may read them, and written so.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -77,14 +77,31 @@ fn read_opened(file: &Path, opened: File) -> Result<Zeroizing<String>, Fault> {
     }
 }
 
-/// Replaces `file` by one with mode 0600 and these contents, or leaves it as it was: the new file is written
-/// beside it, synced, and renamed over it.
+/// Replaces `file` by one with mode 0600, the same owner and these contents, or leaves it as it was: the new file is
+/// written beside it, synced, and renamed over it. Of a symbolic link it is what the link leads to that is replaced.
+///
+/// # Errors
+///
+/// What the file system answers; not to be allowed to give the new file to the old one's owner among it.
+pub fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
+    let file = &fs::canonicalize(file)?;
+    let old = fs::metadata(file)?;
+    publish(file, contents, |made| {
+        let new = fs::metadata(made)?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            chown(made, Some(old.uid()), Some(old.gid()))?;
+        }
+        fs::rename(made, file)
+    })
+}
+
+/// Makes a directory for its owner alone, and those it stands in, where they are not there yet.
 ///
 /// # Errors
 ///
 /// What the file system answers.
-pub fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
-    publish(file, contents, |made| fs::rename(made, file))
+pub fn create_directory(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 /// The directory that `file` is in.
@@ -171,6 +188,20 @@ mod tests {
         replace(&file, b"new").unwrap();
         assert_eq!(read(&file).unwrap().as_str(), "new");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_owner_and_the_link_that_leads_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("secret"), directory.path().join("link"));
+        write_new(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        // Only root may give a file away.
+        let given = chown(&file, Some(65_534), Some(65_534)).is_ok();
+        replace(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().uid() == 65_534, given);
     }
 
     #[test]

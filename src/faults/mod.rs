@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use nearest::nearest;
+pub use nearest::{edits, nearest};
 pub use section::{Section, Value, read_toml};
 
 /// One thing to mend.

@@ -69,6 +69,12 @@ impl Input {
         self.boolean(Member::DryRun) == Some(true)
     }
 
+    /// Whether this is a dry run that asks about the key alone, whatever ciphertext is sent with it.
+    #[must_use]
+    pub fn ignores_ciphertext(&self) -> bool {
+        validation::ignores_ciphertext(&self.members)
+    }
+
     /// A blob's bytes.
     #[must_use]
     pub fn blob(&self, member: Member) -> Option<&[u8]> {

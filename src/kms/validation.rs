@@ -79,8 +79,8 @@ fn needed(need: Need, members: &Members) -> bool {
     }
 }
 
-/// Whether this is a dry run without a ciphertext. Outside a dry run the modifier means nothing.
-fn ignores_ciphertext(members: &Members) -> bool {
+/// Whether this is a dry run that asks about the key alone. Outside a dry run the modifier means nothing.
+pub(super) fn ignores_ciphertext(members: &Members) -> bool {
     let dry = matches!(members.get(Member::DryRun), Some(Node::Boolean(true)));
     let modifiers = members.get(Member::DryRunModifiers);
     dry && matches!(modifiers, Some(Node::Texts(values)) if values.iter().any(|value| value == IGNORE_CIPHERTEXT))

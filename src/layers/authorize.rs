@@ -28,6 +28,9 @@ pub struct Authorized {
     _made_here: (),
 }
 
+/// What `CreateKey` needs too when it tags the key (API reference, `CreateKey`, `Tags`); the key has no ARN yet.
+const TAG_NEW_KEY: Permission = Permission { action: "kms:TagResource", resource: Resource::Any };
+
 /// The step that makes [`Authorized`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Authorize;
@@ -38,7 +41,8 @@ impl Step<Resolved> for Authorize {
     fn step(&self, resolved: Resolved) -> Result<Authorized, Error> {
         let Resolved { context, access_key, input, keys, .. } = resolved;
         grant_tokens(&input)?;
-        for permission in input.operation().permissions() {
+        let tagging = input.tags(Member::Tags).next().map(|_| &TAG_NEW_KEY);
+        for permission in input.operation().permissions().iter().chain(tagging) {
             Question { context: &context, access_key: &access_key, input: &input, keys: &keys, permission }.ask()?;
         }
         Ok(Authorized { context, access_key, input, keys, _made_here: () })
@@ -87,8 +91,7 @@ impl Question<'_> {
         if principal.arn.account() != context.snapshot.account {
             // Only a key policy opens a key to another account, and there are none yet.
             record(&context.draft, &Decision::ImplicitDeny);
-            let text = policy::denied_message(caller, action, subject, &Decision::ImplicitDeny);
-            return Err(Exception::access_denied(text.replace("no identity-based", "no resource-based")).into());
+            return Err(Exception::access_denied(policy::foreign_message(caller, action, subject)).into());
         }
         let facts = Facts { context, principal, input, keys, found, action, resource };
         let decision = policy::evaluate(&Request { action, resource, context: &facts }, &principal.policies);

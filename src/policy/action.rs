@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use crate::aws::Operation;
-
-use super::fault::{Refusal, edits};
+use super::fault::Refusal;
 use super::wildcard::Pattern;
+use crate::aws::Operation;
+use crate::faults::edits;
 
 /// Permissions of KMS that no operation of the API asks for by itself.
 const WITHOUT_OPERATION: [&str; 1] = ["kms:SynchronizeMultiRegionKey"];

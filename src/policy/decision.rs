@@ -66,17 +66,27 @@ pub enum Subject<'a> {
 /// refused, never which policy. Source: IAM user guide, "Access denied error messages".
 #[must_use]
 pub fn denied_message(user_arn: &str, action: &str, subject: Subject<'_>, decision: &Decision) -> String {
+    let who = who(user_arn, action, subject);
+    match decision {
+        Decision::ExplicitDeny(reason) => format!("{who} with an explicit deny in {}", reason.kind),
+        Decision::Allow(_) | Decision::ImplicitDeny => {
+            format!("{who} because no identity-based policy allows the {action} action")
+        }
+    }
+}
+
+/// The same for a principal of another account, which only a policy of the resource's own could allow.
+#[must_use]
+pub fn foreign_message(user_arn: &str, action: &str, subject: Subject<'_>) -> String {
+    format!("{} because no resource-based policy allows the {action} action", who(user_arn, action, subject))
+}
+
+fn who(user_arn: &str, action: &str, subject: Subject<'_>) -> String {
     let (on, resource) = match subject {
         Subject::Resource(resource) => ("on resource: ", resource),
         Subject::Ciphertext => ("on the resource associated with this ciphertext", ""),
     };
-    let user = format!("User: {user_arn} is not authorized to perform: {action} {on}{resource}");
-    match decision {
-        Decision::ExplicitDeny(reason) => format!("{user} with an explicit deny in {}", reason.kind),
-        Decision::Allow(_) | Decision::ImplicitDeny => {
-            format!("{user} because no identity-based policy allows the {action} action")
-        }
-    }
+    format!("User: {user_arn} is not authorized to perform: {action} {on}{resource}")
 }
 
 #[cfg(test)]

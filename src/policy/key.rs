@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use super::fault::{Refusal, edits};
+use super::fault::Refusal;
+use crate::faults::edits;
 
 /// The part of a condition key that names a member or a tag. Compared without regard to (ASCII) case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -55,7 +55,7 @@ use std::fmt;
 pub use action::ACTIONS;
 pub use compiled::{Compiled, evaluate};
 pub use context::{RequestContext, Values};
-pub use decision::{Decision, Reason, Subject, denied_message};
+pub use decision::{Decision, Reason, Subject, denied_message, foreign_message};
 pub use document::{Document, Parsed};
 pub use fault::Fault;
 pub use key::{CaselessName, ConditionKey};

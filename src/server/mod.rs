@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use connection::ConnectionLimits;
-pub use tls::{TlsError, server_config};
 pub use worker::{Worker, Workers};
 
 /// Where a running server is in its life.

@@ -62,7 +62,7 @@ impl LocalBackend {
     /// The request's ciphertext, if it was made under `key`. What is in the inner error waits for the checks that come
     /// before a ciphertext is looked at.
     fn blob_of<'r>(&self, input: &'r Input, key: &KeyView) -> Result<Result<Blob<'r>, Exception>, Exception> {
-        if ignores_ciphertext(input) {
+        if input.ignores_ciphertext() {
             return Ok(Err(Exception::dry_run()));
         }
         match Blob::parse(input.blob(Member::CiphertextBlob).unwrap_or_default()) {
@@ -71,11 +71,6 @@ impl LocalBackend {
             _ => Ok(Err(Exception::invalid_ciphertext())),
         }
     }
-}
-
-/// Whether this is a dry run that asks about the key alone.
-fn ignores_ciphertext(input: &Input) -> bool {
-    input.dry_run() && input.strings(Member::DryRunModifiers).iter().any(|modifier| modifier == "IGNORE_CIPHERTEXT")
 }
 
 fn open(

@@ -134,6 +134,10 @@ fn pending_window(input: &Input) -> Result<i64, Exception> {
 
 /// Refuses what contradicts itself in KMS's words, and what is not served in ours.
 fn served(input: &Input, default_policy: &serde_json::Value) -> Result<(), Exception> {
+    if input.string(Member::KeySpec).is_some() && input.string(Member::CustomerMasterKeySpec).is_some() {
+        // KMS's text is not recorded.
+        return Err(Exception::validation("KeySpec and CustomerMasterKeySpec may not be sent together."));
+    }
     let spec =
         input.string(Member::KeySpec).or_else(|| input.string(Member::CustomerMasterKeySpec)).unwrap_or(KEY_SPEC);
     let usage = input.string(Member::KeyUsage);

@@ -1,7 +1,5 @@
 //! Opens the local backend: root key, store, keys; makes the first two where there is neither.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +12,7 @@ use super::store::{Store, StoreError};
 use super::{LocalBackend, Site};
 use crate::aws::{AccountId, Region};
 use crate::clock::Clock;
+use crate::credentials::private;
 use crate::faults::Fault;
 
 /// The store's file in the data directory.
@@ -64,7 +63,7 @@ impl LocalBackend {
         let path = data_dir.join(STORE_FILE);
         let failed = |source| OpenError::Store { path: path.clone(), source };
         // The root key may be kept in the directory too, and comes first.
-        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| failed(error.into()))?;
+        private::create_directory(data_dir).map_err(|error| failed(error.into()))?;
         let root_key = match RootKey::read(root_key_file) {
             Err(RootKeyError::Missing(_)) if path.exists() => return Err(failed(StoreError::RootKeyMissing)),
             Err(RootKeyError::Missing(_)) => RootKey::create(root_key_file)?,
@@ -72,6 +71,8 @@ impl LocalBackend {
         };
         let (store, rows) = match Store::open(&path, &root_key) {
             Err(StoreError::Missing) => {
+                // If there should be one, every ciphertext made with it looks forged from now on.
+                tracing::warn!(path = %path.display(), "there is no key store here: a new one is made");
                 drop(Store::create(&path, &root_key).map_err(&failed)?);
                 Store::open(&path, &root_key)
             }

@@ -6,7 +6,7 @@ use super::LocalBackend;
 use super::blob::Blob;
 use super::directory::Directory;
 use super::key::KeyView;
-use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Permission, Resource};
+use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Resource};
 use crate::credentials::PrincipalArn;
 use crate::kms::{Exception, Input};
 
@@ -95,20 +95,20 @@ impl LocalBackend {
         if reference.alias_name().is_some() && !operation.accepts_alias() {
             return Err(Exception::alias_not_accepted());
         }
-        self.look_up(directory, reference, operation, caller).map(Some)
+        self.look_up(directory, reference, (operation, member), caller).map(Some)
     }
 
     fn look_up(
         &self,
         directory: &Directory,
         reference: KeyRef<'_>,
-        operation: Operation,
+        (operation, member): (Operation, Member),
         caller: &PrincipalArn,
     ) -> Result<Found, Exception> {
         // Ids and names without an account are of the caller's own.
         let owner = reference.account().unwrap_or(caller.account());
         if owner != caller.account() {
-            return Err(foreign(operation, caller));
+            return Err(foreign(operation, member, caller));
         }
         let ours = owner == self.site.account;
         match reference {
@@ -128,13 +128,13 @@ impl LocalBackend {
     fn of_ciphertext(&self, directory: &Directory, input: &Input) -> Result<Found, Exception> {
         let bytes = input.blob(Member::CiphertextBlob).unwrap_or_default();
         let blob = Blob::parse(bytes).map_err(|_| Exception::invalid_ciphertext())?;
+        // Before any key is looked up: who makes a ciphertext by hand must not learn from it which keys there are.
+        if !self.records.tagger().made(&blob) {
+            return Err(Exception::invalid_ciphertext());
+        }
         let key = directory.key(blob.key_arn().id()).filter(|key| key.arn == *blob.key_arn());
-        // Of a ciphertext that was made here the key was deleted since; anything else is none of ours.
-        let absent = || {
-            let ours = self.records.tagger().made(&blob);
-            if ours { Exception::ciphertext_key_denied() } else { Exception::invalid_ciphertext() }
-        };
-        let key = Arc::clone(key.ok_or_else(absent)?);
+        // It was made here, so its key was deleted since.
+        let key = Arc::clone(key.ok_or_else(Exception::ciphertext_key_denied)?);
         Ok(Found { key, by: NamedBy::Ciphertext })
     }
 
@@ -152,7 +152,10 @@ impl LocalBackend {
                 // The text is an emulator's; KMS's is not recorded.
                 Err(Exception::validation("Aliases must refer to keys. Not aliases"))
             }
-            Ok(reference) => self.look_up(directory, reference, input.operation(), caller).map(Some),
+            Ok(reference) => {
+                let asked = (input.operation(), Member::TargetKeyId);
+                self.look_up(directory, reference, asked, caller).map(Some)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -160,9 +163,10 @@ impl LocalBackend {
 
 /// Only a key policy can open a key to another account, and there are none yet. Whether there is such a key is not
 /// told.
-fn foreign(operation: Operation, caller: &PrincipalArn) -> Exception {
-    let on_key = |permission: &&Permission| matches!(permission.resource, Resource::Key(_));
-    let action = operation.permissions().iter().find(on_key).map_or("", |permission| permission.action);
+fn foreign(operation: Operation, member: Member, caller: &PrincipalArn) -> Exception {
+    let permissions = operation.permissions();
+    let on_key = permissions.iter().find(|permission| permission.resource == Resource::Key(member));
+    let action = on_key.or(permissions.first()).map_or("", |permission| permission.action);
     Exception::access_denied(format!(
         "User: {} is not authorized to perform: {action} on this resource because the resource does not exist in this \
          Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",

@@ -37,7 +37,7 @@ use row_set::RowSet;
 
 use super::root_key::RootKey;
 use super::store_id::StoreId;
-use crate::credentials::private::directory_of;
+use crate::credentials::private::{self, directory_of};
 use crate::random;
 use crate::secret::same;
 
@@ -61,7 +61,7 @@ impl Store {
     /// answers.
     pub(super) fn create(file: &Path, root_key: &RootKey) -> Result<Self, StoreError> {
         let directory = directory_of(file);
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        private::create_directory(directory)?;
         refuse_leftovers(file)?;
         let workshop = directory.join(format!(".kmsgate-new-{}", random::uuid()?));
         DirBuilder::new().mode(0o700).create(&workshop)?;
