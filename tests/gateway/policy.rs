@@ -277,6 +277,35 @@ fn re_encryption_needs_the_permission_on_both_sides() {
 }
 
 #[test]
+fn each_side_of_a_re_encryption_is_judged_by_its_own_context() {
+    let mut site = Site::new();
+    let when = |action: &str, tenant: &str| {
+        let condition = json!({"StringEquals": {"kms:EncryptionContext:tenant": tenant}});
+        json!({"Effect": "Allow", "Action": action, "Resource": "*", "Condition": condition})
+    };
+    let statements = json!([when("kms:ReEncryptFrom", "blue"), when("kms:ReEncryptTo", "red")]);
+    let mover = site.user("mover", &document(&statements));
+    let gateway = site.start();
+    let key = gateway.create_key();
+    let ask = |from: &str, to: &str| {
+        let (from, to) = (json!({"tenant": from}), json!({"tenant": to}));
+        let body = json!({"KeyId": key, "Plaintext": "AAAA", "EncryptionContext": from});
+        let sealed = gateway.call(&gateway.site.admin, "Encrypt", &body).granted();
+        let body = json!({
+            "CiphertextBlob": sealed["CiphertextBlob"], "SourceKeyId": key, "SourceEncryptionContext": from,
+            "DestinationKeyId": key, "DestinationEncryptionContext": to,
+        });
+        gateway.call(&mover, "ReEncrypt", &body)
+    };
+    ask("blue", "red").granted();
+    for (from, to, action) in
+        [("red", "blue", "kms:ReEncryptFrom"), ("red", "red", "kms:ReEncryptFrom"), ("blue", "blue", "kms:ReEncryptTo")]
+    {
+        assert_eq!(ask(from, to).refused(), not_allowed(&mover, action, &key));
+    }
+}
+
+#[test]
 fn a_key_that_only_a_ciphertext_names_is_not_told_to_who_may_not_use_it() {
     let mut site = Site::new();
     let nobody = site.nobody("nobody");
