@@ -141,7 +141,7 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     arguments.listen.map_or(Ok(()), loopback)?;
     let file = directory.join(CONFIG_FILE);
     let (region, account) = site(arguments, &file)?;
-    private::create_directory(directory).map_err(other)?;
+    private::create_directory(directory).map_err(|error| in_directory(directory, &error))?;
     // First of all files: whatever is made next belongs to this region and account.
     if !file.exists() {
         private::write_new(&file, config_text(&region, account).as_bytes()).map_err(other)?;
@@ -165,6 +165,10 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     let data_dir = directory.clone();
     let made = Quickstart { region, account, principal, access_key_id, secret, key, alias: ALIAS, data_dir };
     Ok((config, Arc::new(backend), made))
+}
+
+fn in_directory(directory: &Path, error: &io::Error) -> Failure {
+    Failure::Other(format!("{}: cannot be made: {error}", directory.display()).into())
 }
 
 /// Without TLS nobody else may reach it.

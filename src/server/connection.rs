@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tower::Service;
 
 use super::head_timer::{HeadTimer, ReadLimits, ReadPhase};
+use super::lingering::Lingering;
 use super::worker::Worker;
 use super::{Phase, tls};
 use crate::layers::AnswerBody;
@@ -28,12 +29,12 @@ use crate::stage::{Arrival, Peer};
 
 /// A stack that can serve connections.
 pub trait Gateway:
-    Service<Arrival<Incoming>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send> + Clone + Send + 'static
+    Service<Arrival<Lingering>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send> + Clone + Send + 'static
 {
 }
 
 impl<S> Gateway for S where
-    S: Service<Arrival<Incoming>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send>
+    S: Service<Arrival<Lingering>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send>
         + Clone
         + Send
         + 'static
@@ -125,6 +126,7 @@ impl<S: Gateway> hyper::service::Service<Request<Incoming>> for PerConnection<S>
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.reading.head_is_read();
+        let request = Lingering::over(request, &self.reading);
         let inner = self.gateway.borrow_mut().call(Arrival { peer: Arc::clone(&self.peer), request });
         Answering { inner, reading: Arc::clone(&self.reading), phase: self.phase.clone() }
     }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep};
 pub(super) struct ReadPhase {
     /// A head has been read and its request is being answered: what comes is its body.
     in_request: AtomicBool,
-    /// How many requests have been answered.
+    /// How many requests have been answered, and how often the rest of a body has been thrown away since.
     answers: AtomicUsize,
 }
 
@@ -35,6 +35,11 @@ impl ReadPhase {
     pub(super) fn answer_is_made(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
         self.in_request.store(false, Ordering::Relaxed);
+    }
+
+    /// What came since the answer was the rest of a body that nobody wanted: no head has begun yet.
+    pub(super) fn body_is_gone(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
     }
 }
 

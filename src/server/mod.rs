@@ -6,6 +6,7 @@
 
 mod connection;
 mod head_timer;
+mod lingering;
 mod tls;
 mod worker;
 
@@ -17,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use connection::ConnectionLimits;
+pub use lingering::Lingering;
 pub use worker::{Worker, Workers};
 
 /// Where a running server is in its life.
