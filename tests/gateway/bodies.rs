@@ -194,6 +194,41 @@ fn a_body_may_be_as_long_as_its_operations_cap_and_no_longer() {
     }
 }
 
+/// A client that is busy sending when it is refused would see a broken pipe if the gateway closed at once.
+#[test]
+fn a_client_that_is_still_sending_reads_its_refusal_and_goes_on() {
+    let gateway = Site::new().start();
+    let long = of_length(&gateway, "GenerateRandom", 4 * 1024 * 1024);
+    for (peer, (request, status)) in (2..).zip([
+        (long.clone(), 413),
+        (long.clone().chunked(64 * 1024), 413),
+        (long.clone().remove("x-amz-target"), 400),
+        (long.clone().remove("content-type").chunked(64 * 1024), 400),
+        (long.replace("authorization", |value| value.replace("/kms/", "/sts/")), 400),
+    ]) {
+        let mut connection = Connection::from_peer(peer, gateway.address);
+        connection.send(&request.bytes());
+        assert_eq!(connection.answer().refused().status, status);
+        connection.exchange(&random_request(&gateway)).granted();
+    }
+}
+
+#[test]
+fn a_refused_body_that_does_not_end_is_not_read_for_ever() {
+    let gateway = Site::new().start();
+    // One that is a hundred times too long,
+    let request = random_request(&gateway).replace("content-length", |_| (1 << 30).to_string());
+    let mut connection = gateway.connect();
+    connection.send(&request.head());
+    let megabyte = vec![b' '; 1024 * 1024];
+    assert!((0..1024).any(|_| connection.try_send(&megabyte).is_err()), "it reads a gigabyte");
+    // and one that stops coming.
+    let mut connection = gateway.connect();
+    connection.send(&request.head());
+    assert_eq!(connection.answer().refused().status, 413);
+    connection.closed();
+}
+
 #[test]
 fn a_body_shorter_than_announced_is_waited_for_and_then_refused() {
     let gateway = Site::new().set("server.body_read_timeout_ms", 300).start();
