@@ -21,6 +21,9 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep};
+
 /// What a place promises: the bytes of a usual record, with room to spare.
 const PLACE_BYTES: usize = 4 * 1024;
 /// How many bytes may be promised and unwritten before requests are refused: 4,096 requests in flight hold
@@ -30,6 +33,8 @@ const BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 const LAST_BYTES: usize = 2 * BACKLOG_BYTES;
 /// A buffer that grew beyond this is given back once it is empty.
 const KEPT_BYTES: usize = 1024 * 1024;
+/// A write that takes longer waits for a reader, or a disk, that does not come.
+const STALLED: Duration = Duration::from_secs(5);
 /// How long a sink's own thread waits before it tries a failed write again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
@@ -38,6 +43,12 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 #[error("the audit log cannot be written: {reason}")]
 pub struct Unwritable {
     reason: Arc<str>,
+}
+
+impl Unwritable {
+    fn stalled() -> Self {
+        Self { reason: "what it is written to does not take it".into() }
+    }
 }
 
 /// Where finished records go; shared by all workers.
@@ -54,6 +65,9 @@ struct Shared {
     held: AtomicUsize,
     lost: AtomicU64,
     healthy: AtomicBool,
+    made: Instant,
+    /// When the write that is under way began, in microseconds since `made`; zero while none is.
+    writing_since: AtomicU64,
     queue: Mutex<Queue>,
     /// `None`: the sink belongs to a thread of its own.
     sink: Option<Mutex<Sink>>,
@@ -96,6 +110,7 @@ pub struct Ticket {
     shared: Arc<Shared>,
     number: u64,
     step: Step,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,7 +162,7 @@ impl Writer {
             shared.held.fetch_sub(line.len() + 1, Ordering::Relaxed);
             shared.lost.fetch_add(1, Ordering::Relaxed);
             // No record has this number, and every failed batch comes before it.
-            return Ticket { shared: Arc::clone(shared), number: u64::MAX, step: Step::Queued };
+            return Ticket { shared: Arc::clone(shared), number: u64::MAX, step: Step::Queued, timer: None };
         }
         let mut queue = shared.queue();
         queue.bytes.extend_from_slice(line);
@@ -159,7 +174,7 @@ impl Writer {
         if wake {
             shared.work.notify_one();
         }
-        Ticket { shared: Arc::clone(shared), number, step: Step::Queued }
+        Ticket { shared: Arc::clone(shared), number, step: Step::Queued, timer: None }
     }
 
     /// Whether records can be written; if the last attempt failed, tries again first. For readiness.
@@ -168,6 +183,9 @@ impl Writer {
     ///
     /// [`Unwritable`] with the reason.
     pub fn health(&self) -> Result<(), Unwritable> {
+        if self.shared.stalled() {
+            return Err(Unwritable::stalled());
+        }
         if self.shared.healthy.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -253,9 +271,21 @@ impl Future for Ticket {
             self.shared.flush();
             self.shared.outcome(self.number)
         });
+        let outcome = outcome.or_else(|| self.timed_out(cx));
         let Some(outcome) = outcome else { return Poll::Pending };
         self.step = Step::Resolved;
         Poll::Ready(outcome)
+    }
+}
+
+impl Ticket {
+    /// Gives up when the sink has stalled; the line stays queued. Only who waits for another thread comes here.
+    fn timed_out(&mut self, cx: &mut Context<'_>) -> Option<Result<(), Unwritable>> {
+        if self.timer.is_none() && Handle::try_current().is_ok() {
+            self.timer = Some(Box::pin(sleep(STALLED)));
+        }
+        let elapsed = self.timer.as_mut()?.as_mut().poll(cx).is_ready();
+        elapsed.then(|| Err(Unwritable::stalled()))
     }
 }
 
@@ -281,11 +311,24 @@ impl Shared {
             held: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
             healthy: AtomicBool::new(true),
+            made: Instant::now(),
+            writing_since: AtomicU64::new(0),
             queue: Mutex::default(),
             sink,
             work: Condvar::new(),
             idle: Condvar::new(),
         }
+    }
+
+    /// Microseconds since it was made.
+    fn age(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the sink has been at one write for longer than any that works.
+    fn stalled(&self) -> bool {
+        let since = self.writing_since.load(Ordering::Relaxed);
+        since != 0 && Duration::from_micros(self.age().saturating_sub(since)) > STALLED
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -348,7 +391,10 @@ impl Shared {
             return true;
         }
         let length = sink.batch.len();
-        match sink.write() {
+        self.writing_since.store(self.age().max(1), Ordering::Relaxed);
+        let wrote = sink.write();
+        self.writing_since.store(0, Ordering::Relaxed);
+        match wrote {
             Ok(()) => {
                 self.held.fetch_sub(length, Ordering::Relaxed);
                 self.written.store(sink.last, Ordering::Release);

@@ -133,6 +133,8 @@ impl ExceptionKind {
 pub struct Exception {
     kind: ExceptionKind,
     message: Option<Cow<'static, str>>,
+    /// What the record has in the message's place, where the message quotes what may not be recorded.
+    recorded: Option<Cow<'static, str>>,
     detail: Option<Cow<'static, str>>,
 }
 
@@ -140,25 +142,32 @@ impl Exception {
     /// An exception with a text for the client.
     #[must_use]
     pub fn new(kind: ExceptionKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: Some(message.into()), detail: None }
+        Self { kind, message: Some(message.into()), recorded: None, detail: None }
     }
 
     /// An exception whose text never differs.
     #[must_use]
     pub const fn fixed(kind: ExceptionKind, message: &'static str) -> Self {
-        Self { kind, message: Some(Cow::Borrowed(message)), detail: None }
+        Self { kind, message: Some(Cow::Borrowed(message)), recorded: None, detail: None }
     }
 
     /// An exception of which KMS says its name alone.
     #[must_use]
     pub const fn bare(kind: ExceptionKind) -> Self {
-        Self { kind, message: None, detail: None }
+        Self { kind, message: None, recorded: None, detail: None }
     }
 
     /// Adds what the operator should know and the client may not.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Gives the record another text than the client, whose text quotes what may not be recorded.
+    #[must_use]
+    pub fn recorded_as(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.recorded = Some(text.into());
         self
     }
 
@@ -172,6 +181,12 @@ impl Exception {
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
+    }
+
+    /// The text for the audit record.
+    #[must_use]
+    pub fn recorded_message(&self) -> Option<&str> {
+        self.recorded.as_deref().or(self.message.as_deref())
     }
 
     /// The operator's text, for the log and the audit record.

@@ -9,6 +9,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 
 use super::exception::{Exception, ExceptionKind};
 use super::model::{Field, Shape};
@@ -46,7 +47,7 @@ impl Members {
 
 /// Reads `body` as a structure of these fields; `null`s where none may be go to `faults`.
 pub(super) fn read(fields: &'static [Field], body: &[u8], faults: &mut Faults) -> Result<Members, Exception> {
-    let text = std::str::from_utf8(body).map_err(|error| malformed(&error))?;
+    let text = std::str::from_utf8(body).map_err(|_| not_utf8())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let mut reader = Reader { faults, refusal: None };
     let read = deserializer.deserialize_any(Top { reader: &mut reader, fields });
@@ -56,9 +57,19 @@ pub(super) fn read(fields: &'static [Field], body: &[u8], faults: &mut Faults) -
     }
 }
 
-/// Not JSON: the client is told its name alone, the operator the place.
-fn malformed(error: &dyn fmt::Display) -> Exception {
-    Exception::bare(ExceptionKind::Serialization).with_detail(error.to_string())
+/// Not JSON: the client is told its name alone, the operator the place. `serde_json`'s own text quotes the body.
+fn malformed(error: &serde_json::Error) -> Exception {
+    let (line, column) = (error.line(), error.column());
+    let what = match error.classify() {
+        Category::Eof => "ends too early",
+        Category::Syntax | Category::Io => "is no JSON",
+        Category::Data => "is no JSON object",
+    };
+    Exception::bare(ExceptionKind::Serialization).with_detail(format!("the body {what} (line {line}, column {column})"))
+}
+
+fn not_utf8() -> Exception {
+    Exception::bare(ExceptionKind::Serialization).with_detail("the body is no UTF-8")
 }
 
 struct Reader<'a> {

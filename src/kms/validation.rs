@@ -19,6 +19,8 @@ const IGNORE_CIPHERTEXT: &str = "IGNORE_CIPHERTEXT";
 #[derive(Default)]
 pub(super) struct Faults {
     text: String,
+    /// The same without values that may not be recorded, once there is one.
+    recorded: Option<String>,
     count: usize,
 }
 
@@ -30,11 +32,30 @@ impl Faults {
 
     /// A `ValidationException` of all faults, if there are any.
     pub(super) fn into_result(self) -> Result<(), Exception> {
-        match self.count {
-            0 => Ok(()),
-            1 => Err(Exception::validation(format!("1 validation error detected: {}", self.text))),
-            more => Err(Exception::validation(format!("{more} validation errors detected: {}", self.text))),
+        let all = |text: &str| match self.count {
+            1 => format!("1 validation error detected: {text}"),
+            more => format!("{more} validation errors detected: {text}"),
+        };
+        if self.count == 0 {
+            return Ok(());
         }
+        let exception = Exception::validation(all(&self.text));
+        Err(match &self.recorded {
+            Some(recorded) => exception.recorded_as(all(recorded)),
+            None => exception,
+        })
+    }
+
+    /// As [`Self::broken`], of a value that the client is told and the record is not.
+    fn broken_unrecorded(&mut self, value: &dyn Display, path: &dyn Display, constraint: fmt::Arguments<'_>) {
+        if self.count == MOST_FAULTS {
+            return;
+        }
+        let mut recorded = self.recorded.take().unwrap_or_else(|| self.text.clone());
+        let separator = if self.count > 0 { "; " } else { "" };
+        let _ = write!(recorded, "{separator}Value at '{path}' failed to satisfy constraint: Member must {constraint}");
+        self.broken(Some(value), path, constraint);
+        self.recorded = Some(recorded);
     }
 
     fn broken(&mut self, value: Option<&dyn Display>, path: &dyn Display, constraint: fmt::Arguments<'_>) {
@@ -56,6 +77,10 @@ impl Faults {
         self.count += 1;
         // A String takes whatever is written.
         let _ = self.text.write_fmt(item);
+        if let Some(recorded) = &mut self.recorded {
+            let separator = if self.count > 1 { "; " } else { "" };
+            let _ = write!(recorded, "{separator}{item}");
+        }
     }
 }
 
@@ -131,8 +156,12 @@ fn check_value(field: &'static Field, node: &Node, prefix: &str, faults: &mut Fa
 /// The list's own length, then all that its elements break, as one item with the whole list.
 fn check_texts(path: &Path<'_>, most: usize, element: &'static Shape, texts: &[String], faults: &mut Faults) {
     let list = List(texts);
+    let mut broken = |constraint: fmt::Arguments<'_>| match path.member {
+        Member::GrantTokens => faults.broken_unrecorded(&list, path, constraint),
+        _ => faults.broken(Some(&list), path, constraint),
+    };
     if texts.len() > most {
-        faults.broken(Some(&list), path, format_args!("have length less than or equal to {most}"));
+        broken(format_args!("have length less than or equal to {most}"));
     }
     if let Some(constraint) = texts.iter().find_map(|text| broken_by(element, text).into_iter().next()) {
         // AWS names all the element's bounds, not the one that is broken.
@@ -143,7 +172,7 @@ fn check_texts(path: &Path<'_>, most: usize, element: &'static Shape, texts: &[S
             ),
             _ => format!("Member must {constraint}"),
         };
-        faults.broken(Some(&list), path, format_args!("satisfy constraint: [{all}]"));
+        broken(format_args!("satisfy constraint: [{all}]"));
     }
 }
 

@@ -159,7 +159,7 @@ pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
             if let Some(detail) = error.detail() {
                 draft.detail(detail);
             }
-            draft.failed(exception.kind().error_code(), exception.message());
+            draft.failed(exception.kind().error_code(), exception.recorded_message());
         }
     }
 }

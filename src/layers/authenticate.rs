@@ -24,7 +24,7 @@ use crate::aws::Operation;
 use crate::credentials::AccessKey;
 use crate::error::{BodyFault, Error};
 use crate::kms::Answer;
-use crate::limits::BodyReservation;
+use crate::limits::{AwaitedBody, BodyReservation};
 use crate::sigv4::{self, Claim, Expected};
 use crate::stage::{Peer, RequestContext};
 
@@ -34,7 +34,8 @@ pub struct Authenticated {
     pub(super) access_key: Arc<AccessKey>,
     pub(super) operation: Operation,
     pub(super) body: Bytes,
-    _held: BodyReservation,
+    /// Given back when the request ends: what was read of the body lives as long.
+    pub(super) held: BodyReservation,
     _verified: sigv4::Verified,
 }
 
@@ -107,7 +108,10 @@ impl AuthenticateLayer {
         let Received { context, operation, head, body, .. } = received;
         let snapshot = &context.snapshot;
         let expected = Expected { region: &snapshot.region, service: "kms", hosts: &snapshot.accepted_hosts };
-        let claim = Claim::read(&head.headers, &expected, context.received_at)?;
+        let claim = Claim::read(&head.headers, &expected, context.received_at).inspect_err(|_| {
+            // Whose clock is off, say: the record names the key as a claim.
+            context.draft.user_identity(unknown_identity(sigv4::claimed_access_key_id(&head.headers)));
+        })?;
         // Static keys have no session token, so one that comes with a token is not one of them.
         let known = snapshot.credentials.get(claim.access_key_id()).filter(|_| claim.session_token().is_none());
         // Until the signature is verified the access key is a claim.
@@ -129,7 +133,7 @@ impl AuthenticateLayer {
         };
         context.draft.user_identity(Arc::clone(&access_key.user_identity));
         let access_key = Arc::clone(access_key);
-        Ok(Authenticated { context, access_key, operation, body, _held: held, _verified: verified })
+        Ok(Authenticated { context, access_key, operation, body, held, _verified: verified })
     }
 
     /// All of the body, within its operation's cap and its time.
@@ -149,8 +153,11 @@ impl AuthenticateLayer {
         if announced.is_some_and(|bytes| bytes > cap) {
             return Err(BodyFault::TooLarge(cap).into());
         }
-        let held = peer.account.reserve(announced.unwrap_or(cap))?;
-        let body = Lazily::new(pin!(collect(body, announced, cap)), self.read_timeout).await;
+        let mut held = peer.account.reservation();
+        let body = {
+            let collecting = pin!(collect(body, announced, cap, &mut held));
+            Lazily::new(Awaiting { peer, place: None, inner: collecting }, self.read_timeout).await
+        };
         Ok((body.ok_or(BodyFault::TooSlow)??, held))
     }
 }
@@ -159,9 +166,29 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Waits for a body in a place among those whose bodies have not come yet; one that is there needs none.
+struct Awaiting<'r, F> {
+    peer: &'r Peer,
+    place: Option<AwaitedBody>,
+    inner: Pin<&'r mut F>,
+}
+
+impl<F: Future<Output = Result<Bytes, Error>>> Future for Awaiting<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        let polled = this.inner.as_mut().poll(cx);
+        if polled.is_pending() && this.place.is_none() {
+            this.place = Some(this.peer.account.await_body()?);
+        }
+        polled
+    }
+}
+
 /// All bytes of `body`, without a copy when it comes in one piece; else in one buffer, of the announced length if there
 /// is one.
-async fn collect<B>(body: B, announced: Option<usize>, cap: usize) -> Result<Bytes, BodyFault>
+async fn collect<B>(body: B, announced: Option<usize>, cap: usize, held: &mut BodyReservation) -> Result<Bytes, Error>
 where
     B: Body<Data = Bytes>,
     B::Error: std::fmt::Display,
@@ -173,8 +200,9 @@ where
         // Trailers carry nothing that KMS reads; they are not signed and not looked at.
         let Ok(data) = frame.map_err(|error| BodyFault::Broken(error.to_string()))?.into_data() else { continue };
         if first.len() + whole.len() + data.len() > cap {
-            return Err(BodyFault::TooLarge(cap));
+            return Err(BodyFault::TooLarge(cap).into());
         }
+        held.grow(data.len())?;
         if first.is_empty() && whole.is_empty() {
             first = data;
         } else {

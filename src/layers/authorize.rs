@@ -15,6 +15,7 @@ use crate::backend::local::{Found, Keys, NamedBy};
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::{Exception, Input};
+use crate::limits::BodyReservation;
 use crate::policy::{self, Decision, Request, Subject};
 use crate::stage::RequestContext;
 
@@ -25,6 +26,7 @@ pub struct Authorized {
     pub(super) access_key: Arc<AccessKey>,
     pub(super) input: Input,
     pub(super) keys: Keys,
+    pub(super) held: BodyReservation,
     _made_here: (),
 }
 
@@ -39,13 +41,13 @@ impl Step<Resolved> for Authorize {
     type Out = Authorized;
 
     fn step(&self, resolved: Resolved) -> Result<Authorized, Error> {
-        let Resolved { context, access_key, input, keys, .. } = resolved;
+        let Resolved { context, access_key, input, keys, held, .. } = resolved;
         grant_tokens(&input)?;
         let tagging = input.tags(Member::Tags).next().map(|_| &TAG_NEW_KEY);
         for permission in input.operation().permissions().iter().chain(tagging) {
             Question { context: &context, access_key: &access_key, input: &input, keys: &keys, permission }.ask()?;
         }
-        Ok(Authorized { context, access_key, input, keys, _made_here: () })
+        Ok(Authorized { context, access_key, input, keys, held, _made_here: () })
     }
 }
 

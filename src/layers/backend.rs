@@ -27,16 +27,19 @@ impl Service<Admitted> for BackendService {
     }
 
     fn call(&mut self, admitted: Admitted) -> Self::Future {
-        let Authorized { context, input, keys, .. } = admitted.authorized;
+        let Authorized { context, input, keys, held, .. } = admitted.authorized;
         if !input.operation().mutating() {
             return Either::Left(ready(self.0.answer(&input, &keys).map_err(Error::from)));
         }
         // The change goes on when its client has gone, and its record is written when it is done.
         let draft = context.draft.clone();
         draft.irrevocable();
-        let note = Box::new(move |outcome: Result<&Answer, &Exception>| match outcome {
-            Ok(answer) => super::audit::note(&draft, Ok(answer)),
-            Err(exception) => super::audit::note(&draft, Err(&exception.clone().into())),
+        let note = Box::new(move |outcome: Result<&Answer, &Exception>| {
+            match outcome {
+                Ok(answer) => super::audit::note(&draft, Ok(answer)),
+                Err(exception) => super::audit::note(&draft, Err(&exception.clone().into())),
+            }
+            drop(held);
         });
         let answer = self.0.change(input, keys, note);
         Either::Right(Box::pin(async move { answer.await.map_err(Error::from) }))

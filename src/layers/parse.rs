@@ -6,6 +6,7 @@ use super::{Authenticated, Step};
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::Input;
+use crate::limits::BodyReservation;
 use crate::stage::RequestContext;
 
 /// A request whose parameters are known and within their constraints.
@@ -14,6 +15,7 @@ pub struct Parsed {
     pub(super) context: RequestContext,
     pub(super) access_key: Arc<AccessKey>,
     pub(super) input: Input,
+    pub(super) held: BodyReservation,
     _made_here: (),
 }
 
@@ -25,12 +27,12 @@ impl Step<Authenticated> for Parse {
     type Out = Parsed;
 
     fn step(&self, authenticated: Authenticated) -> Result<Parsed, Error> {
-        let Authenticated { context, access_key, operation, body, .. } = authenticated;
+        let Authenticated { context, access_key, operation, body, held, .. } = authenticated;
         let input = Input::parse(operation, &body)?;
         let mut parameters = String::new();
         input.request_parameters(&mut parameters);
         context.draft.request_parameters(parameters);
-        Ok(Parsed { context, access_key, input, _made_here: () })
+        Ok(Parsed { context, access_key, input, held, _made_here: () })
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 use tower::{Layer, Service};
 
 use super::{Identified, Inner};
-use crate::error::Error;
+use crate::error::{BodyFault, Error};
 use crate::kms::Answer;
 use crate::limits::PeerPenalty;
 use crate::stage::Peer;
@@ -63,6 +63,12 @@ where
     }
 }
 
+/// Whether a peer is slowed for it: a signature that is not accepted, or a body that was announced and did not come,
+/// which holds what others need.
+const fn is_failure(error: &Error) -> bool {
+    matches!(error, Error::Signature(_) | Error::Body(BodyFault::TooSlow | BodyFault::Broken(_)))
+}
+
 pin_project! {
     /// The answer, after the delay that it earns.
     pub struct HoldingBack<F> {
@@ -81,7 +87,7 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for HoldingBack<F> {
         let mut this = self.project();
         if let Some(inner) = this.inner.as_mut().as_pin_mut() {
             match ready!(inner.poll(cx)) {
-                Err(error @ Error::Signature(_)) => {
+                Err(error) if is_failure(&error) => {
                     let delay = this.penalty.failed(this.peer.ip());
                     if delay.is_zero() {
                         return Poll::Ready(Err(error));

@@ -8,6 +8,7 @@ use crate::backend::local::{Keys, LocalBackend};
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::Input;
+use crate::limits::BodyReservation;
 use crate::stage::RequestContext;
 
 /// A request whose keys are known.
@@ -17,6 +18,7 @@ pub struct Resolved {
     pub(super) access_key: Arc<AccessKey>,
     pub(super) input: Input,
     pub(super) keys: Keys,
+    pub(super) held: BodyReservation,
     _made_here: (),
 }
 
@@ -28,7 +30,7 @@ impl Step<Parsed> for Resolve {
     type Out = Resolved;
 
     fn step(&self, parsed: Parsed) -> Result<Resolved, Error> {
-        let Parsed { context, access_key, input, .. } = parsed;
+        let Parsed { context, access_key, input, held, .. } = parsed;
         let keys = self.0.resolve(&input, &access_key.principal.arn)?;
         if input.operation().permissions().iter().any(|permission| permission.resource == Resource::Alias) {
             let name = input.string(Member::AliasName).unwrap_or_default();
@@ -38,7 +40,7 @@ impl Step<Parsed> for Resolve {
         for found in keys.iter() {
             context.draft.resource(found.key.arn.as_str());
         }
-        Ok(Resolved { context, access_key, input, keys, _made_here: () })
+        Ok(Resolved { context, access_key, input, keys, held, _made_here: () })
     }
 }
 

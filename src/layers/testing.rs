@@ -152,7 +152,7 @@ impl World {
         Setup { policy, ..Setup::default() }.world()
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         Clock::Manual(self.clock.clone()).now()
     }
 

@@ -8,6 +8,9 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// A body of this many bytes is one of the many: a data-key call with an encryption context.
+const SMALL_BODY: usize = 8 * 1024;
+
 /// How much may be in flight at once.
 #[derive(Debug, Clone, Copy)]
 pub struct InFlightCaps {
@@ -32,7 +35,10 @@ pub struct InFlight {
     caps: InFlightCaps,
     total: Usage,
     peers: Mutex<HashMap<IpAddr, Weak<PeerAccount>>>,
-    shed: AtomicU64,
+    /// Requests whose bodies have not come yet.
+    awaited: AtomicUsize,
+    /// Requests that were refused.
+    refused: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +59,13 @@ impl InFlight {
     /// Nothing is in flight yet.
     #[must_use]
     pub fn new(caps: InFlightCaps) -> Self {
-        Self { caps, total: Usage::default(), peers: Mutex::default(), shed: AtomicU64::new(0) }
+        Self {
+            caps,
+            total: Usage::default(),
+            peers: Mutex::default(),
+            awaited: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+        }
     }
 
     /// Requests in flight now.
@@ -65,7 +77,7 @@ impl InFlight {
     /// Requests refused because too much was in flight, since the start.
     #[must_use]
     pub fn shed(&self) -> u64 {
-        self.shed.load(Ordering::Relaxed)
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// The account of a connection from `address`.
@@ -95,25 +107,48 @@ impl PeerAccount {
         if in_all && of_peer {
             return Ok(place);
         }
-        self.all.shed.fetch_add(1, Ordering::Relaxed);
-        Err(Overloaded("requests"))
+        Err(self.all.refuse("requests"))
     }
 
-    /// Takes `bytes` for a body, until the reservation is dropped.
+    /// A reservation for the body of a request, of which nothing has come yet.
+    #[must_use]
+    pub fn reservation(self: &Arc<Self>) -> BodyReservation {
+        BodyReservation { account: Arc::clone(self), bytes: 0 }
+    }
+
+    /// Takes a place among the requests whose bodies have not come yet, until it is dropped.
+    ///
+    /// At most half of all requests in flight may be such: who sends heads and no bodies leaves room for those whose
+    /// requests come whole.
     ///
     /// # Errors
     ///
-    /// [`Overloaded`] when that many are not left.
-    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<BodyReservation, Overloaded> {
-        let reservation = BodyReservation { account: Arc::clone(self), bytes };
-        let fits = |usage: &Usage, cap| usage.body_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= cap;
-        let in_all = fits(&self.all.total, self.all.caps.body_bytes);
-        let of_peer = fits(&self.usage, self.all.caps.body_bytes_per_peer);
-        if in_all && of_peer {
-            return Ok(reservation);
+    /// [`Overloaded`] when there are as many as there may be.
+    pub fn await_body(self: &Arc<Self>) -> Result<AwaitedBody, Overloaded> {
+        let awaited = AwaitedBody { all: Arc::clone(&self.all) };
+        if self.all.awaited.fetch_add(1, Ordering::Relaxed) < self.all.caps.requests.div_ceil(2) {
+            return Ok(awaited);
         }
-        self.all.shed.fetch_add(1, Ordering::Relaxed);
-        Err(Overloaded("body bytes"))
+        Err(self.all.refuse("requests without a body"))
+    }
+}
+
+impl InFlight {
+    fn refuse(&self, what: &'static str) -> Overloaded {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Overloaded(what)
+    }
+}
+
+/// One request whose body has not come yet.
+#[derive(Debug)]
+pub struct AwaitedBody {
+    all: Arc<InFlight>,
+}
+
+impl Drop for AwaitedBody {
+    fn drop(&mut self) {
+        self.all.awaited.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -145,6 +180,26 @@ impl Drop for RequestPlace {
 pub struct BodyReservation {
     account: Arc<PeerAccount>,
     bytes: usize,
+}
+
+impl BodyReservation {
+    /// Takes `more` bytes, which have come.
+    ///
+    /// What a request announces is charged to nobody: it may announce what it never sends. A body beyond
+    /// [`SMALL_BODY`] may not take the last quarter of what all may hold, so that large ones leave room for the
+    /// data-key calls.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] when that many are not left.
+    pub fn grow(&mut self, more: usize) -> Result<(), Overloaded> {
+        self.bytes += more;
+        let InFlightCaps { body_bytes, body_bytes_per_peer, .. } = self.account.all.caps;
+        let in_all = if self.bytes > SMALL_BODY { body_bytes - body_bytes / 4 } else { body_bytes };
+        let fits = |usage: &Usage, cap| usage.body_bytes.fetch_add(more, Ordering::Relaxed) + more <= cap;
+        let (in_all, of_peer) = (fits(&self.account.all.total, in_all), fits(&self.account.usage, body_bytes_per_peer));
+        if in_all && of_peer { Ok(()) } else { Err(self.account.all.refuse("body bytes")) }
+    }
 }
 
 impl Drop for BodyReservation {
@@ -188,15 +243,44 @@ mod tests {
         assert!(all.peers.lock().unwrap().is_empty());
     }
 
+    fn hold(account: &Arc<PeerAccount>, bytes: usize) -> Result<BodyReservation, Overloaded> {
+        let mut held = account.reservation();
+        held.grow(bytes).map(|()| held)
+    }
+
     #[test]
-    fn body_bytes_come_back_when_the_reservation_ends() {
+    fn body_bytes_are_counted_as_they_come_and_given_back_with_the_reservation() {
         let all = Arc::new(InFlight::new(CAPS));
         let (one, two) = (all.account(ip(1)), all.account(ip(2)));
-        let first = one.reserve(60).unwrap();
-        assert!(one.reserve(1).is_err(), "over the peer's cap");
-        assert!(two.reserve(41).is_err(), "over the cap of all");
-        assert!(two.reserve(40).is_ok());
+        let mut first = hold(&one, 40).unwrap();
+        first.grow(20).unwrap();
+        assert!(hold(&one, 1).is_err(), "over the peer's cap");
+        assert!(hold(&two, 41).is_err(), "over the cap of all");
+        assert!(hold(&two, 40).is_ok());
         drop(first);
-        assert!(one.reserve(60).is_ok());
+        assert!(hold(&one, 60).is_ok());
+        assert_eq!(all.total.body_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn large_bodies_leave_a_quarter_to_small_ones() {
+        let caps = InFlightCaps { body_bytes: 8 * SMALL_BODY, body_bytes_per_peer: 8 * SMALL_BODY, ..CAPS };
+        let all = Arc::new(InFlight::new(caps));
+        let one = all.account(ip(1));
+        let large = hold(&one, 6 * SMALL_BODY).unwrap();
+        assert!(hold(&one, SMALL_BODY + 1).is_err());
+        let small = (hold(&one, SMALL_BODY).unwrap(), hold(&one, SMALL_BODY).unwrap());
+        assert!(hold(&one, 1).is_err());
+        drop((large, small));
+    }
+
+    #[test]
+    fn requests_without_their_bodies_take_half_of_the_places_at_most() {
+        let all = Arc::new(InFlight::new(InFlightCaps { requests: 4, ..CAPS }));
+        let one = all.account(ip(1));
+        let awaited = (one.await_body().unwrap(), one.await_body().unwrap());
+        assert!(one.await_body().is_err());
+        drop(awaited);
+        assert!(one.await_body().is_ok());
     }
 }

@@ -10,6 +10,6 @@ mod penalty;
 mod quotas;
 
 pub use bucket::Subject;
-pub use in_flight::{BodyReservation, InFlight, InFlightCaps, Overloaded, PeerAccount, RequestPlace};
+pub use in_flight::{AwaitedBody, BodyReservation, InFlight, InFlightCaps, Overloaded, PeerAccount, RequestPlace};
 pub use penalty::PeerPenalty;
 pub use quotas::{Charge, Limits, Quota, Quotas, Throttled};

@@ -10,7 +10,7 @@ use super::canonical::{self, RequestLine};
 use super::error::quoted;
 use super::signed_headers::SignedHeaders;
 use super::{AcceptedHosts, Error, ScopeDate, SigningKey, date};
-use crate::aws::Region;
+use crate::aws::{AccessKeyId, Region};
 use crate::clock::Timestamp;
 
 const AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
@@ -49,6 +49,15 @@ impl fmt::Debug for Claim<'_> {
         let Self { access_key_id, scope, amz_date, .. } = self;
         write!(f, "Claim({access_key_id}/{scope} at {amz_date})")
     }
+}
+
+/// The access key id that a request names which makes no [`Claim`], if it names what can be one. For the record alone.
+#[must_use]
+pub fn claimed_access_key_id(headers: &HeaderMap) -> Option<&str> {
+    let authorization = Authorization::read(headers, true).ok()?;
+    let id = authorization.credential.split('/').next()?;
+    // Somebody may have put a secret in its place.
+    id.parse::<AccessKeyId>().is_ok().then_some(id)
 }
 
 /// The proof that a request's signature was verified over the bytes received.

@@ -15,7 +15,7 @@ mod hosts;
 mod key;
 mod signed_headers;
 
-pub use claim::{Claim, Expected, Verified};
+pub use claim::{Claim, Expected, Verified, claimed_access_key_id};
 pub use date::ScopeDate;
 pub use error::Error;
 pub use hosts::{AcceptedHosts, InvalidHost};

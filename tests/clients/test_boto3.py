@@ -1,5 +1,6 @@
 """boto3: what it asks for is done, and whatever is refused arrives as the exception of its own type."""
 
+import re
 import json
 
 import boto3
@@ -143,8 +144,13 @@ def test_each_error_is_an_exception_of_its_own_type(allow_all, world, admin, ref
     record = allow_all.record(request_id(exception.response))
     assert record["errorCode"] == refusal.recorded
     # CloudTrail cuts a text of more than 1,024 characters.
-    assert record.get("errorMessage", "") == error["Message"][:1024]
+    assert record.get("errorMessage", "") == without_grant_tokens(error["Message"])[:1024]
     assert record["responseElements"] is None
+
+
+def without_grant_tokens(text):
+    """The client is told the tokens it sent; the record never holds one."""
+    return re.sub(r"Value '\[.*?\]' at 'grantTokens'", "Value at 'grantTokens'", text)
 
 
 def test_the_refusals_above_are_of_all_the_exceptions_that_can_be_met_today(admin):

@@ -275,3 +275,33 @@ async fn beyond_every_bound_a_record_is_given_up_and_counted() {
     assert!(writer.enqueue(b"one more").await.is_err());
     assert_eq!(writer.lost(), 1);
 }
+
+/// Takes nothing until it is let go.
+struct Stuck(std::sync::mpsc::Receiver<()>);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_takes_nothing_refuses_requests_after_a_time_and_goes_on_when_it_does() {
+    let (release, stuck) = std::sync::mpsc::channel();
+    let writer = Writer::threaded(Stuck(stuck)).unwrap();
+    let ticket = writer.enqueue(b"line");
+    assert_eq!(writer.health(), Ok(()));
+    let refusal = Unwritable { reason: "what it is written to does not take it".into() };
+    // Paused time runs ahead while nothing else can go on.
+    assert_eq!(ticket.await, Err(refusal));
+    drop(release);
+    while writer.written() == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!((writer.health(), writer.lost()), (Ok(()), 0));
+}

@@ -555,3 +555,25 @@ proptest::proptest! {
         proptest::prop_assert_eq!(record["keyId"].as_str(), Some(key.as_str()));
     }
 }
+
+#[test]
+fn grant_tokens_are_quoted_to_their_sender_and_never_to_the_record() {
+    let tokens: Vec<String> = (0..11).map(|number| format!("token{number}")).collect();
+    let body = serde_json::json!({"KeyId": "k", "NumberOfBytes": 0, "GrantTokens": tokens}).to_string();
+    let exception = Input::parse(Operation::GenerateDataKey, body.as_bytes()).unwrap_err();
+    assert!(exception.message().unwrap().contains("token10"));
+    assert_eq!(
+        exception.recorded_message().unwrap(),
+        "2 validation errors detected: Value '0' at 'numberOfBytes' failed to satisfy constraint: Member must have \
+         value greater than or equal to 1; Value at 'grantTokens' failed to satisfy constraint: Member must have length \
+         less than or equal to 10"
+    );
+}
+
+#[test]
+fn what_is_no_json_is_not_quoted_to_the_operator() {
+    for body in ["\"my plaintext\"", "{\"Plaintext\": my plaintext}", "my plaintext"] {
+        let detail = Input::parse(Operation::Encrypt, body.as_bytes()).unwrap_err().detail().unwrap().to_owned();
+        assert!(detail.contains("line 1") && !detail.contains("plaintext"), "{detail}");
+    }
+}

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::Request;
+use futures_util::FutureExt;
+use http::{HeaderValue, Request};
 use http_body::Frame;
 use http_body_util::Full;
 use serde_json::json;
@@ -11,7 +12,7 @@ use tower::service_fn;
 
 use super::super::testing::{ALIAS, ORDERS, ORDERS_ARN, Setup, UNKNOWN, Untouchable, World};
 use super::*;
-use crate::limits::InFlightCaps;
+use crate::limits::{InFlightCaps, Overloaded};
 
 const LAYER: AuthenticateLayer = AuthenticateLayer { read_timeout: Duration::from_secs(10) };
 
@@ -129,6 +130,26 @@ async fn an_unknown_key_is_refused_by_the_head_and_recorded_as_a_claim() {
 }
 
 #[tokio::test]
+async fn a_signature_that_has_expired_is_recorded_with_the_key_it_claims() {
+    let world = World::new();
+    let request = signed(&world);
+    world.clock.set(world.now().plus(Duration::from_mins(6)));
+    let record = recorded(&world, request).await;
+    assert_eq!(record["errorCode"], "InvalidSignatureException");
+    assert_eq!(record["userIdentity"], json!({"type": "Unknown", "accessKeyId": ORDERS.id}));
+}
+
+#[tokio::test]
+async fn what_stands_in_a_keys_place_and_can_be_none_is_not_recorded() {
+    let world = World::new();
+    let mut request = signed(&world);
+    let header = request.headers()["authorization"].to_str().unwrap().replace(ORDERS.id, ORDERS.secret);
+    request.headers_mut().insert("authorization", header.parse().unwrap());
+    let record = recorded(&world, request).await;
+    assert_eq!(record["userIdentity"], json!({"type": "Unknown"}));
+}
+
+#[tokio::test]
 async fn a_static_key_with_a_session_token_is_none_that_was_issued() {
     let world = World::new();
     let token = [("x-amz-security-token", "FwoGZXIvYXdzEXAMPLE")];
@@ -232,20 +253,50 @@ async fn a_body_that_breaks_off_is_recorded_with_the_claim() {
     assert!(detail.contains("connection reset"), "{detail}");
 }
 
+/// A reservation of `bytes`.
+fn hold(world: &World, bytes: usize) -> Result<BodyReservation, Overloaded> {
+    let mut held = world.peer.account.reservation();
+    held.grow(bytes).map(|()| held)
+}
+
 #[tokio::test]
-async fn a_body_that_finds_no_room_is_not_read_and_gives_back_what_it_took() {
-    let cap = Operation::GenerateRandom.body_cap();
-    let caps = InFlightCaps { requests: 8, requests_per_peer: 8, body_bytes: cap, body_bytes_per_peer: cap };
+async fn a_body_that_finds_no_room_is_refused_and_gives_back_what_it_took() {
+    let caps = InFlightCaps { requests: 8, requests_per_peer: 8, body_bytes: 100, body_bytes_per_peer: 100 };
     let world = Setup { caps, ..Setup::default() }.world();
-    let held = world.peer.account.reserve(cap - 19).unwrap();
-    let error = refusal(&world, signed(&world).map(|_| Untouchable)).await;
+    let held = hold(&world, 81).unwrap();
+    let error = refusal(&world, signed(&world)).await;
     assert_eq!(error.exception().kind().name(), "ServiceUnavailableException");
     drop(held);
-    // Its 20 bytes are held as long as the body is.
+    // Its 20 bytes are held as long as the request is.
     let authenticated = LAYER.authenticate(world.received(signed(&world))).await.unwrap();
-    assert!(world.peer.account.reserve(cap - 19).is_err());
+    assert!(hold(&world, 81).is_err());
     drop(authenticated);
-    assert!(world.peer.account.reserve(cap).is_ok());
+    assert!(hold(&world, 100).is_ok());
+}
+
+#[tokio::test]
+async fn what_a_request_announces_and_does_not_send_is_charged_to_nobody() {
+    let caps = InFlightCaps { requests: 8, requests_per_peer: 8, body_bytes: 100, body_bytes_per_peer: 100 };
+    let world = Setup { caps, ..Setup::default() }.world();
+    let mut request = signed(&world).map(|_| pieces([Piece::Data("{"), Piece::Never]));
+    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("100"));
+    let waiting = LAYER.authenticate(world.received(request));
+    let mut waiting = pin!(waiting);
+    assert!(waiting.as_mut().now_or_never().is_none());
+    assert!(hold(&world, 99).is_ok());
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_their_bodies_leave_half_of_the_places() {
+    let caps = InFlightCaps { requests: 2, requests_per_peer: 2, body_bytes: 100, body_bytes_per_peer: 100 };
+    let world = Setup { caps, ..Setup::default() }.world();
+    let body = || signed(&world).map(|_| pieces([Piece::Never]));
+    let mut waiting = pin!(LAYER.authenticate(world.received(body())));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    let error = refusal(&world, body()).await;
+    assert_eq!(error.exception().kind().name(), "ServiceUnavailableException");
+    // One that comes whole needs no such place.
+    assert!(LAYER.authenticate(world.received(signed(&world))).await.is_ok());
 }
 
 #[tokio::test]

@@ -168,6 +168,7 @@ impl Connection {
             match self.stream.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A server that closes with bytes unread resets; one that ends without TLS's goodbye just ends.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => break,
                 Err(error) => panic!("nothing came: {error}"),
