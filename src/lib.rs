@@ -27,6 +27,7 @@ pub mod credentials;
 pub mod error;
 pub mod faults;
 pub mod gateway;
+pub mod hexadecimal;
 pub mod kms;
 pub mod layers;
 pub mod limits;

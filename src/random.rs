@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use aws_lc_rs::rand;
 use zeroize::Zeroize;
 
+use crate::hexadecimal;
+
 const BATCH_BYTES: usize = 4096;
 
 struct Batch {
@@ -74,18 +76,13 @@ pub fn uuid() -> Result<String, Exhausted> {
 ///
 /// As [`fill`].
 pub fn uuid_bytes() -> Result<[u8; 36], Exhausted> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut bytes = bytes::<16>()?;
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let mut text = [b'-'; 36];
-    let mut places = text.iter_mut().enumerate().filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 0x0f] {
-            if let (Some((_, place)), Some(digit)) = (places.next(), DIGITS.get(usize::from(nibble))) {
-                *place = *digit;
-            }
-        }
+    let places = text.iter_mut().enumerate().filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
+    for ((_, place), digit) in places.zip(hexadecimal::digits(&bytes).as_flattened()) {
+        *place = *digit;
     }
     Ok(text)
 }

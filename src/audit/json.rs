@@ -2,10 +2,10 @@
 //!
 //! Whatever text comes in, what goes out is valid JSON in valid UTF-8 without a line break.
 
+use crate::hexadecimal;
+
 /// The longest user agent or message kept of a record, in bytes (CloudTrail's own bound).
 pub(super) const TEXT_CAP: usize = 1024;
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends `text` as a JSON string with its quotes.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
@@ -52,7 +52,7 @@ pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
             b'\t' => out.extend_from_slice(b"\\t"),
             byte if needs_escape(*byte) => {
                 out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&hex(*byte));
+                out.extend_from_slice(hexadecimal::digits(&[*byte]).as_flattened());
             }
             byte => out.push(*byte),
         }
@@ -92,11 +92,6 @@ pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
         }
     }
     out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
-}
-
-/// The two small hexadecimal digits of a byte.
-fn hex(byte: u8) -> [u8; 2] {
-    [byte >> 4, byte & 0x0f].map(|nibble| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'))
 }
 
 /// The beginning of `text`, at most [`TEXT_CAP`] bytes and whole characters.

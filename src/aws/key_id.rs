@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{AccountId, Arn, Region};
+use crate::hexadecimal;
 
 const KEY_ID_LENGTH: usize = 36;
 const MULTI_REGION_PREFIX: &[u8] = b"mrk-";
@@ -153,13 +154,7 @@ impl KeyMaterialId {
     /// The 64 digits, without an allocation.
     #[must_use]
     pub fn hex(&self) -> KeyMaterialHex {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [b'0'; 64];
-        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
-            let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-            *pair = [digit(byte >> 4), digit(byte & 0x0f)];
-        }
-        KeyMaterialHex(text)
+        KeyMaterialHex(hexadecimal::digits(&self.0))
     }
 }
 
@@ -190,13 +185,13 @@ impl fmt::Debug for KeyMaterialId {
 
 /// A [`KeyMaterialId`] written out.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyMaterialHex([u8; 64]);
+pub struct KeyMaterialHex([[u8; 2]; 32]);
 
 impl KeyMaterialHex {
     /// The 64 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(self.0.as_flattened()).unwrap_or_default()
     }
 }
 

@@ -7,6 +7,7 @@ use http::header::HeaderMap;
 use super::Error;
 use super::error::quoted;
 use super::signed_headers::SignedHeaders;
+use crate::hexadecimal;
 
 /// Room for a canonical request of KMS, which SDKs make 400 to 700 bytes long.
 const USUAL_BYTES: usize = 768;
@@ -90,8 +91,8 @@ pub(super) fn string_to_sign(amz_date: &str, scope: &str, canonical_request: &[u
 
 /// SHA-256 in lower-case hexadecimal.
 pub(super) fn hex_sha256(bytes: &[u8]) -> [u8; 64] {
-    let mut text = [0; 64];
-    // The digest has 32 bytes, so the text always fits.
-    let _ = hex::encode_to_slice(digest::digest(&digest::SHA256, bytes), &mut text);
+    let (mut hash, mut text) = ([0; 32], [0; 64]);
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    text.copy_from_slice(hexadecimal::digits(&hash).as_flattened());
     text
 }
