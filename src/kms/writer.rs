@@ -182,8 +182,14 @@ const fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// Whether nothing in the text must be escaped. Without an early way out, so that many bytes are looked at at once.
+fn is_plain(text: &str) -> bool {
+    !text.bytes().fold(false, |found, byte| found | needs_escape(byte))
+}
+
+/// At least as many bytes as the text has with its escapes.
 fn escaped_length(text: &str) -> usize {
-    text.bytes().map(|byte| if needs_escape(byte) { 6 } else { 1 }).sum()
+    if is_plain(text) { text.len() } else { 6 * text.len() }
 }
 
 /// Appends `text` to `out` as a JSON string, quotes included (RFC 8259 section 7).
@@ -199,17 +205,20 @@ pub fn push_json_text(out: &mut String, text: &str) {
 fn escape(text: &str, mut emit: impl FnMut(&str)) {
     emit("\"");
     let mut rest = text;
-    while let Some((plain, byte, tail)) = split_at_escape(rest) {
-        emit(plain);
-        match byte {
-            b'"' => emit("\\\""),
-            b'\\' => emit("\\\\"),
-            b'\n' => emit("\\n"),
-            b'\r' => emit("\\r"),
-            b'\t' => emit("\\t"),
-            _ => emit(&format!("\\u{byte:04x}")),
+    // `is_plain` is there for speed: a text of which it is true has no place to split at.
+    if !is_plain(text) {
+        while let Some((plain, byte, tail)) = split_at_escape(rest) {
+            emit(plain);
+            match byte {
+                b'"' => emit("\\\""),
+                b'\\' => emit("\\\\"),
+                b'\n' => emit("\\n"),
+                b'\r' => emit("\\r"),
+                b'\t' => emit("\\t"),
+                _ => emit(&format!("\\u{byte:04x}")),
+            }
+            rest = tail;
         }
-        rest = tail;
     }
     emit(rest);
     emit("\"");
