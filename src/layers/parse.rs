@@ -29,7 +29,7 @@ impl Step<Authenticated> for Parse {
     fn step(&self, authenticated: Authenticated) -> Result<Parsed, Error> {
         let Authenticated { context, access_key, operation, body, held, .. } = authenticated;
         let input = Input::parse(operation, &body)?;
-        let mut parameters = String::new();
+        let mut parameters = String::with_capacity(body.len());
         input.request_parameters(&mut parameters);
         context.draft.request_parameters(parameters);
         Ok(Parsed { context, access_key, input, held, _made_here: () })
