@@ -10,6 +10,7 @@ use super::fault::Refusal;
 use super::template::{Syntax, Template, Token, Variable, tokens};
 use super::truth::Truth;
 use super::wildcard::Glyph;
+use crate::aws::Arn;
 
 /// How many components an ARN has.
 const COMPONENTS: usize = 6;
@@ -19,9 +20,7 @@ pub(super) type Components<'a> = [&'a str; COMPONENTS];
 
 /// Cuts an ARN of a request; `None` if it is none.
 pub(super) fn components(text: &str) -> Option<Components<'_>> {
-    let mut parts = text.splitn(COMPONENTS, ':');
-    let [scheme, partition, service, region, account, resource] = std::array::from_fn(|_| parts.next());
-    Some([scheme?, partition?, service?, region?, account?, resource?])
+    Arn::split(text)
 }
 
 /// An ARN with wildcards and variables.
