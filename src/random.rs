@@ -80,9 +80,10 @@ pub fn uuid_bytes() -> Result<[u8; 36], Exhausted> {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let mut text = [b'-'; 36];
-    let places = text.iter_mut().enumerate().filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
-    for ((_, place), digit) in places.zip(hexadecimal::digits(&bytes).as_flattened()) {
-        *place = *digit;
+    let digits = hexadecimal::digits(&bytes);
+    for (place, group) in [(0, 0..4), (9, 4..6), (14, 6..8), (19, 8..10), (24, 10..16)] {
+        let group = digits.get(group).unwrap_or_default().as_flattened();
+        text.iter_mut().skip(place).zip(group).for_each(|(to, from)| *to = *from);
     }
     Ok(text)
 }
