@@ -4,6 +4,7 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap};
+use memchr::memchr2_iter;
 
 use super::Error;
 use super::error::quoted;
@@ -34,20 +35,22 @@ impl<'h> Authorization<'h> {
             return Err(Error::MissingAuthenticationToken);
         }
         let text = std::str::from_utf8(value).map_err(|_| not_key_value())?;
-        let (algorithm, parameters) = text.split_once([' ', ',']).unwrap_or((text, ""));
+        let mut parts = super::split(text, memchr2_iter(b' ', b',', text.as_bytes()));
+        let algorithm = parts.next().unwrap_or_default();
         if algorithm != ALGORITHM {
             return Err(Error::UnsupportedAlgorithm(quoted(algorithm)));
         }
 
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-        let pairs = parameters.split(',').flat_map(|part| part.split(' '));
-        for pair in pairs.filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or_else(not_key_value)?;
-            let slot = match name {
-                "Credential" => &mut credential,
-                "SignedHeaders" => &mut signed_headers,
-                "Signature" => &mut signature,
-                _ => return Err(not_key_value()),
+        for pair in parts.filter(|pair| !pair.is_empty()) {
+            let (slot, value) = if let Some(value) = pair.strip_prefix("Credential=") {
+                (&mut credential, value)
+            } else if let Some(value) = pair.strip_prefix("SignedHeaders=") {
+                (&mut signed_headers, value)
+            } else if let Some(value) = pair.strip_prefix("Signature=") {
+                (&mut signature, value)
+            } else {
+                return Err(not_key_value());
             };
             if slot.replace(value).is_some() {
                 return Err(not_key_value());

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr_iter;
 
 use super::authorization::Authorization;
 use super::canonical::{self, RequestLine};
@@ -133,7 +134,8 @@ impl<'h> Claim<'h> {
             return Err(Error::Mismatch("x-amz-content-sha256 is not the SHA-256 of the body".into()));
         }
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if self.signature.len() != 64 || !self.signature.bytes().all(lower_hex) {
+        // Without an early way out, so that many digits are looked at at once.
+        if self.signature.len() != 64 || !self.signature.bytes().fold(true, |all, byte| all & lower_hex(byte)) {
             return Err(Error::Mismatch("the signature is not 64 lower-case hexadecimal digits".into()));
         }
         let mut canonical_request = self.canonical_head;
@@ -150,7 +152,7 @@ impl<'h> Claim<'h> {
 /// Splits the credential into the access key id and its scope, and checks the scope; `amz_date` is the
 /// request's date. AWS tells of all that is wrong with a scope at once.
 fn scope<'h>(credential: &'h str, expected: &Expected<'_>, amz_date: &str) -> Result<(&'h str, &'h str), Error> {
-    let mut parts = credential.split('/');
+    let mut parts = super::split(credential, memchr_iter(b'/', credential.as_bytes()));
     let mut next = || parts.next();
     let (Some(id), Some(day), Some(region), Some(service), Some(terminator), None) =
         (next(), next(), next(), next(), next(), next())
@@ -162,7 +164,7 @@ fn scope<'h>(credential: &'h str, expected: &Expected<'_>, amz_date: &str) -> Re
         [region == expected.region.as_str(), service == expected.service, terminator == TERMINATOR, day == today];
     if right == [true; 4] {
         // The rest of the text behind the access key id and its slash.
-        let scope = credential.split_once('/').map_or("", |(_, scope)| scope);
+        let scope = credential.get(id.len() + 1..).unwrap_or_default();
         return Ok((id, scope));
     }
     let sentences = [

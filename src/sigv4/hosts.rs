@@ -20,7 +20,8 @@ impl AcceptedHosts {
 
     /// Whether `host`, as received, is one of them; names do not differ by case (RFC 9110 section 4.2.3).
     pub(super) fn accept(&self, host: &[u8]) -> bool {
-        self.0.iter().any(|accepted| accepted.as_bytes().eq_ignore_ascii_case(host))
+        let written_alike = self.0.iter().any(|accepted| accepted.as_bytes() == host);
+        written_alike || self.0.iter().any(|accepted| accepted.as_bytes().eq_ignore_ascii_case(host))
     }
 }
 

@@ -21,5 +21,17 @@ pub use error::Error;
 pub use hosts::{AcceptedHosts, InvalidHost};
 pub use key::SigningKey;
 
+/// The parts of `text` between ASCII characters, whose places are given in order. As `str::split`, which would look
+/// for them by itself, several times more slowly.
+fn split(text: &str, mut separators: impl Iterator<Item = usize>) -> impl Iterator<Item = &str> {
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let start = next?;
+        let end = separators.next();
+        next = end.map(|end| end + 1);
+        text.get(start..end.unwrap_or(text.len()))
+    })
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Which headers a signature covers, and which it must.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName};
+use memchr::memchr_iter;
 
 use super::Error;
 
@@ -31,8 +32,8 @@ impl<'h> SignedHeaders<'h> {
         let mut signed = Self { list, in_order: !upper_case, date: false, amz: 0 };
         let (mut host, mut previous) = (false, "");
         for name in signed.names() {
-            host |= name == HOST.as_str();
-            signed.date |= name == DATE.as_str();
+            host |= name == "host";
+            signed.date |= name == "date";
             signed.amz += usize::from(must_be_signed(name));
             signed.in_order &= name > previous;
             previous = name;
@@ -66,7 +67,7 @@ impl<'h> SignedHeaders<'h> {
 
     /// The names, in the order of the canonical request.
     pub(super) fn names(self) -> impl Iterator<Item = &'h str> {
-        self.list.split(';')
+        super::split(self.list, memchr_iter(b';', self.list.as_bytes()))
     }
 
     /// The list as sent.
