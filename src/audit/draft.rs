@@ -7,12 +7,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 
 use super::writer::{Place, Ticket};
 use super::{Recorder, json};
+use crate::aws::KeyMaterialId;
 use crate::clock::Timestamp;
 
 /// How many resources a record names at most: `UpdateAlias` has an alias, the key before and the key after.
@@ -49,14 +50,35 @@ pub struct Arrived<'a> {
 }
 
 /// Why a request was or was not allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reason<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
     /// `Allow`, `ExplicitDeny` or `ImplicitDeny`.
     pub decision: &'static str,
     /// The policy that decided.
-    pub policy: Option<&'a str>,
+    pub policy: Option<Arc<str>>,
     /// Its statement: the `Sid`, or the number from 0.
-    pub statement: Option<&'a str>,
+    pub statement: Option<Arc<str>>,
+}
+
+/// The value of a member of `additionalEventData`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Additional {
+    /// A text.
+    Text(Box<str>),
+    /// Key material, which is written out only in the record.
+    KeyMaterial(KeyMaterialId),
+}
+
+impl From<&str> for Additional {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<KeyMaterialId> for Additional {
+    fn from(id: KeyMaterialId) -> Self {
+        Self::KeyMaterial(id)
+    }
 }
 
 /// The record of one request in the making. A clone is one more owner of the same record.
@@ -77,18 +99,23 @@ pub(super) struct Facts {
     pub(super) host: Option<HeaderValue>,
     pub(super) user_agent: Option<HeaderValue>,
     pub(super) generation: u64,
-    pub(super) operation: OnceLock<(&'static str, bool)>,
-    pub(super) user_identity: OnceLock<Arc<str>>,
-    pub(super) request_parameters: OnceLock<String>,
-    pub(super) response_elements: OnceLock<String>,
-    pub(super) resources: [OnceLock<Box<str>>; RESOURCES],
-    /// Members of `additionalEventData`, each with a comma behind it.
-    pub(super) additional: [OnceLock<Vec<u8>>; RESOURCES],
-    /// Members of `additionalEventData.gateway`, as above.
-    pub(super) reasons: [OnceLock<Vec<u8>>; RESOURCES],
-    pub(super) limiter: OnceLock<&'static str>,
-    pub(super) detail: OnceLock<String>,
-    pub(super) outcome: OnceLock<Outcome>,
+    learnt: Mutex<Learnt>,
+}
+
+/// What is learnt of a request after its head has been read.
+#[derive(Default)]
+pub(super) struct Learnt {
+    pub(super) operation: Option<(&'static str, bool)>,
+    pub(super) user_identity: Option<Arc<str>>,
+    pub(super) request_parameters: Option<String>,
+    pub(super) response_elements: Option<String>,
+    pub(super) resources: [Option<Arc<str>>; RESOURCES],
+    /// Members of `additionalEventData`.
+    pub(super) additional: [Option<(&'static str, Additional)>; RESOURCES],
+    pub(super) reasons: [Option<Reason>; RESOURCES],
+    pub(super) limiter: Option<&'static str>,
+    pub(super) detail: Option<String>,
+    pub(super) outcome: Option<Outcome>,
 }
 
 /// How a request ended.
@@ -115,90 +142,64 @@ impl Draft {
             host: arrived.host,
             user_agent: arrived.user_agent,
             generation: arrived.generation,
-            operation: OnceLock::new(),
-            user_identity: OnceLock::new(),
-            request_parameters: OnceLock::new(),
-            response_elements: OnceLock::new(),
-            resources: Default::default(),
-            additional: Default::default(),
-            reasons: Default::default(),
-            limiter: OnceLock::new(),
-            detail: OnceLock::new(),
-            outcome: OnceLock::new(),
+            learnt: Mutex::default(),
         }))
     }
 
     /// The operation that the request names, and whether it only reads, as CloudTrail counts it.
     pub fn operation(&self, name: &'static str, read_only: bool) {
-        self.0.operation.get_or_init(|| (name, read_only));
+        self.0.learnt().operation.get_or_insert((name, read_only));
     }
 
     /// Who asks: what [`user_identity`](super::user_identity) made, or
     /// [`unknown_identity`](super::unknown_identity) where nobody was authenticated.
     pub fn user_identity(&self, identity: Arc<str>) {
-        self.0.user_identity.get_or_init(|| identity);
+        self.0.learnt().user_identity.get_or_insert(identity);
     }
 
     /// The request's parameters: a JSON object without plaintext, blobs or tokens.
     pub fn request_parameters(&self, json: String) {
-        self.0.request_parameters.get_or_init(|| json);
+        self.0.learnt().request_parameters.get_or_insert(json);
     }
 
     /// What the answer of an operation that changes something says: a JSON object without tokens.
     pub fn response_elements(&self, json: String) {
-        self.0.response_elements.get_or_init(|| json);
+        self.0.learnt().response_elements.get_or_insert(json);
     }
 
     /// A key or an alias that the request is about, by its ARN, in the order of CloudTrail's `resources`.
-    pub fn resource(&self, arn: &str) {
-        fill_next(&self.0.resources, || arn.into());
+    pub fn resource(&self, arn: impl Into<Arc<str>>) {
+        fill_next(&mut self.0.learnt().resources, arn.into());
     }
 
     /// A member of `additionalEventData`, such as `keyMaterialId` or `grantId`.
-    pub fn additional(&self, name: &'static str, value: &str) {
-        fill_next(&self.0.additional, || {
-            let mut out = Vec::with_capacity(name.len() + value.len() + 8);
-            member(&mut out, name, value);
-            out
-        });
+    pub fn additional(&self, name: &'static str, value: impl Into<Additional>) {
+        fill_next(&mut self.0.learnt().additional, (name, value.into()));
     }
 
     /// Why the request was or was not allowed; once more for each further permission that it needs.
-    pub fn reason(&self, reason: Reason<'_>) {
-        fill_next(&self.0.reasons, || {
-            let mut out = Vec::with_capacity(96);
-            out.push(b'{');
-            member(&mut out, "decision", reason.decision);
-            if let Some(policy) = reason.policy {
-                member(&mut out, "policy", policy);
-            }
-            if let Some(statement) = reason.statement {
-                member(&mut out, "statement", statement);
-            }
-            out.pop();
-            out.extend_from_slice(b"},");
-            out
-        });
+    pub fn reason(&self, reason: Reason) {
+        fill_next(&mut self.0.learnt().reasons, reason);
     }
 
     /// The limiter that refused the request.
     pub fn limiter(&self, name: &'static str) {
-        self.0.limiter.get_or_init(|| name);
+        self.0.learnt().limiter.get_or_insert(name);
     }
 
     /// What the operator should know and the client must not.
     pub fn detail(&self, detail: impl Into<String>) {
-        self.0.detail.get_or_init(|| detail.into());
+        self.0.learnt().detail.get_or_insert(detail.into());
     }
 
     /// The request was carried out.
     pub fn succeeded(&self) {
-        self.0.outcome.get_or_init(|| Outcome::Succeeded);
+        self.0.learnt().outcome.get_or_insert(Outcome::Succeeded);
     }
 
     /// The request was refused or failed with this code and the message that the client is told.
     pub fn failed(&self, code: impl Into<Cow<'static, str>>, message: Option<&str>) {
-        self.0.outcome.get_or_init(|| {
+        self.0.learnt().outcome.get_or_insert_with(|| {
             let message = message.map(|message| json::capped(message).to_owned());
             Outcome::Failed { code: code.into(), message }
         });
@@ -236,6 +237,10 @@ impl fmt::Debug for Draft {
 }
 
 impl Facts {
+    pub(super) fn learnt(&self) -> MutexGuard<'_, Learnt> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn finish(&self) -> Option<Ticket> {
         let first = !self.finished.swap(true, Ordering::AcqRel);
         first.then(|| self.recorder.record(self))
@@ -250,15 +255,8 @@ impl Drop for Facts {
 }
 
 /// Sets the first of `slots` that is free, if any is.
-fn fill_next<T>(slots: &[OnceLock<T>], value: impl FnOnce() -> T) {
-    if let Some(slot) = slots.iter().find(|slot| slot.get().is_none()) {
-        slot.get_or_init(value);
+fn fill_next<T>(slots: &mut [Option<T>], value: T) {
+    if let Some(slot) = slots.iter_mut().find(|slot| slot.is_none()) {
+        *slot = Some(value);
     }
-}
-
-fn member(out: &mut Vec<u8>, name: &str, value: &str) {
-    json::string(out, name);
-    out.push(b':');
-    json::capped_string(out, value);
-    out.push(b',');
 }

@@ -16,7 +16,7 @@ mod sink;
 mod writer;
 
 pub use console::line as console_line;
-pub use draft::{Arrived, Draft, Reason, TlsDetails};
+pub use draft::{Additional, Arrived, Draft, Reason, TlsDetails};
 pub use identity::{unknown_identity, user_identity};
 pub use recorder::Recorder;
 pub use writer::{Place, Ticket, Unwritable, Writer};

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::draft::{Facts, Outcome};
+use super::draft::{Additional, Facts, Learnt, Outcome};
 use super::{identity, json};
 use crate::aws::{AccountId, Arn, Region};
 use crate::clock::Timestamp;
@@ -55,10 +55,10 @@ impl Scratch {
         self.line.clear();
         self.line.shrink_to(KEPT_BYTES);
         self.tell_time(facts.at);
-        let out = &mut self.line;
-        let (operation, read_only) = facts.operation.get().copied().unwrap_or((NO_OPERATION, true));
+        let (out, learnt) = (&mut self.line, facts.learnt());
+        let (operation, read_only) = learnt.operation.unwrap_or((NO_OPERATION, true));
         out.extend_from_slice(br#"{"eventVersion":"1.11","userIdentity":"#);
-        json::fragment(out, facts.user_identity.get().map_or(identity::UNKNOWN, |identity| identity));
+        json::fragment(out, learnt.user_identity.as_deref().unwrap_or(identity::UNKNOWN));
         out.extend_from_slice(self.second_text.as_bytes());
         out.extend_from_slice(operation.as_bytes());
         out.extend_from_slice(site.region.as_bytes());
@@ -68,19 +68,19 @@ impl Scratch {
             out.extend_from_slice(br#","userAgent":"#);
             json::lossy_string(out, user_agent.as_bytes());
         }
-        outcome(out, facts.outcome.get());
-        let refused = !matches!(facts.outcome.get(), Some(Outcome::Succeeded));
+        outcome(out, learnt.outcome.as_ref());
+        let refused = !matches!(learnt.outcome, Some(Outcome::Succeeded));
         out.extend_from_slice(br#","requestParameters":"#);
-        object(out, facts.request_parameters.get());
+        object(out, learnt.request_parameters.as_ref());
         out.extend_from_slice(br#","responseElements":"#);
-        object(out, facts.response_elements.get().filter(|_| !refused));
-        additional(out, facts, now);
+        object(out, learnt.response_elements.as_ref().filter(|_| !refused));
+        additional(out, facts, &learnt, now);
         out.extend_from_slice(br#","requestID":""#);
         out.extend_from_slice(&facts.request_id);
         out.extend_from_slice(br#"","eventID":""#);
         out.extend_from_slice(event_id);
         out.extend_from_slice(if read_only { br#"","readOnly":true,"# } else { br#"","readOnly":false,"# });
-        resources(out, facts);
+        resources(out, &learnt);
         out.extend_from_slice(site.account.as_bytes());
         tls(out, facts);
         out.push(b'}');
@@ -144,28 +144,33 @@ fn object(out: &mut Vec<u8>, text: Option<&String>) {
     }
 }
 
-fn additional(out: &mut Vec<u8>, facts: &Facts, now: Timestamp) {
+fn additional(out: &mut Vec<u8>, facts: &Facts, learnt: &Learnt, now: Timestamp) {
     out.extend_from_slice(br#","additionalEventData":{"#);
-    for members in facts.additional.iter().filter_map(|slot| slot.get()) {
-        out.extend_from_slice(members);
+    for (name, value) in learnt.additional.iter().flatten() {
+        match value {
+            Additional::Text(text) => member(out, name, text),
+            Additional::KeyMaterial(id) => member(out, name, id.hex().as_str()),
+        }
     }
     out.extend_from_slice(br#""gateway":{"#);
-    let mut reasons = facts.reasons.iter().filter_map(|slot| slot.get()).peekable();
-    if reasons.peek().is_some() {
+    if let [Some(_), ..] = learnt.reasons {
         out.extend_from_slice(br#""reasons":["#);
-        reasons.for_each(|reason| out.extend_from_slice(reason));
+        for reason in learnt.reasons.iter().flatten() {
+            out.push(b'{');
+            member(out, "decision", reason.decision);
+            reason.policy.iter().for_each(|policy| member(out, "policy", policy));
+            reason.statement.iter().for_each(|statement| member(out, "statement", statement));
+            out.pop();
+            out.extend_from_slice(b"},");
+        }
         out.pop();
         out.extend_from_slice(b"],");
     }
-    if let Some(limiter) = facts.limiter.get() {
-        out.extend_from_slice(br#""limiter":"#);
-        json::string(out, limiter);
-        out.push(b',');
+    if let Some(limiter) = learnt.limiter {
+        member(out, "limiter", limiter);
     }
-    if let Some(detail) = facts.detail.get() {
-        out.extend_from_slice(br#""detail":"#);
-        json::capped_string(out, detail);
-        out.push(b',');
+    if let Some(detail) = &learnt.detail {
+        member(out, "detail", detail);
     }
     out.extend_from_slice(br#""generation":"#);
     json::number(out, facts.generation);
@@ -174,9 +179,17 @@ fn additional(out: &mut Vec<u8>, facts: &Facts, now: Timestamp) {
     out.extend_from_slice(b"}}");
 }
 
-fn resources(out: &mut Vec<u8>, facts: &Facts) {
+/// A member and the comma behind it.
+fn member(out: &mut Vec<u8>, name: &str, value: &str) {
+    json::string(out, name);
+    out.push(b':');
+    json::capped_string(out, value);
+    out.push(b',');
+}
+
+fn resources(out: &mut Vec<u8>, learnt: &Learnt) {
     out.extend_from_slice(br#""resources":["#);
-    for (index, arn) in facts.resources.iter().filter_map(|slot| slot.get()).enumerate() {
+    for (index, arn) in learnt.resources.iter().flatten().enumerate() {
         if index > 0 {
             out.push(b',');
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{AccountId, Arn, Region};
 use crate::hexadecimal;
@@ -65,7 +66,7 @@ pub struct InvalidKeyId;
 /// The ARN of a KMS key: `arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyArn {
-    text: Box<str>,
+    text: Arc<str>,
     region: Region,
     account: AccountId,
     id: KeyId,
@@ -101,6 +102,13 @@ impl KeyArn {
     #[must_use]
     pub const fn id(&self) -> KeyId {
         self.id
+    }
+}
+
+/// The text, shared with the ARN.
+impl From<&KeyArn> for Arc<str> {
+    fn from(arn: &KeyArn) -> Self {
+        Self::clone(&arn.text)
     }
 }
 

@@ -139,15 +139,15 @@ pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
     match result {
         Ok(answer) => {
             if let Some(id) = &answer.source_key_material_id {
-                draft.additional("sourceKeyMaterialId", id.hex().as_str());
+                draft.additional("sourceKeyMaterialId", *id);
             }
             if let Some(id) = &answer.key_material_id {
                 let name =
                     if answer.source_key_material_id.is_some() { "destinationKeyMaterialId" } else { "keyMaterialId" };
-                draft.additional(name, id.hex().as_str());
+                draft.additional(name, *id);
             }
             if let Some(arn) = &answer.created {
-                draft.resource(arn.as_str());
+                draft.resource(arn);
             }
             if let Some(elements) = &answer.response_elements {
                 draft.response_elements(elements.clone());

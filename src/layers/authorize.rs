@@ -128,9 +128,8 @@ fn record(draft: &Draft, decision: &Decision) {
     let Some(reason) = decision.reason() else {
         return draft.reason(audit::Reason { decision: name, policy: None, statement: None });
     };
-    let index = if reason.sid.is_none() { reason.index.to_string() } else { String::new() };
-    let statement = reason.sid.as_deref().unwrap_or(&index);
-    draft.reason(audit::Reason { decision: name, policy: Some(&reason.policy), statement: Some(statement) });
+    let statement = reason.sid.clone().unwrap_or_else(|| reason.index.to_string().into());
+    draft.reason(audit::Reason { decision: name, policy: Some(Arc::clone(&reason.policy)), statement: Some(statement) });
 }
 
 #[cfg(test)]

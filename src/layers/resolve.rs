@@ -38,7 +38,7 @@ impl Step<Parsed> for Resolve {
             context.draft.resource(AliasArn::new(&snapshot.region, snapshot.account, name).as_str());
         }
         for found in keys.iter() {
-            context.draft.resource(found.key.arn.as_str());
+            context.draft.resource(&found.key.arn);
         }
         Ok(Resolved { context, access_key, input, keys, held, _made_here: () })
     }

@@ -38,8 +38,10 @@ impl Compiled {
 impl From<Document> for Compiled {
     fn from(document: Document) -> Self {
         let Document { name, kind, statements } = document;
+        let policy = Arc::<str>::from(&*name);
         let entries = statements.into_iter().enumerate().map(|(index, statement)| {
-            let reason = Reason { policy: name.clone(), kind, index, sid: statement.sid.clone() };
+            let sid = statement.sid.as_deref().map(Arc::from);
+            let reason = Reason { policy: Arc::clone(&policy), kind, index, sid };
             Arc::new(Entry { statement, reason: Arc::new(reason) })
         });
         let (deny, allow) = entries.partition(|entry| entry.statement.effect == Effect::Deny);

@@ -32,13 +32,13 @@ impl Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// The document's name, as it was given to [`Document::parse`](super::Document::parse).
-    pub policy: Box<str>,
+    pub policy: Arc<str>,
     /// What kind of policy it is.
     pub kind: Kind,
     /// The statement's place in its document, from 0.
     pub index: usize,
     /// The statement's id, if it has one.
-    pub sid: Option<Box<str>>,
+    pub sid: Option<Arc<str>>,
 }
 
 impl fmt::Display for Reason {

@@ -95,7 +95,7 @@ fn a_data_key_request_is_recorded_in_the_shape_of_cloudtrail() {
     let fixture = Fixture::new();
     let draft = fixture.open();
     data_key_request(&draft);
-    draft.reason(Reason { decision: "Allow", policy: Some("orders"), statement: Some("DataKeys") });
+    draft.reason(Reason { decision: "Allow", policy: Some("orders".into()), statement: Some("DataKeys".into()) });
     draft.additional("keyMaterialId", "0b7fd7ddbac6eef27907413567cad8c810e2883dc8a7534067a82ee1142fc1e6");
     draft.succeeded();
     fixture.clock.set(draft_time().plus(Duration::from_micros(84)));
@@ -309,7 +309,7 @@ fn both_keys_and_both_reasons_of_a_re_encryption_are_recorded() {
     draft.resource(KEY);
     draft.resource(alias);
     for policy in ["from", "to"] {
-        draft.reason(Reason { decision: "Allow", policy: Some(policy), statement: Some("0") });
+        draft.reason(Reason { decision: "Allow", policy: Some(policy.into()), statement: Some("0".into()) });
     }
     draft.additional("sourceKeyMaterialId", "aa");
     draft.additional("destinationKeyMaterialId", "bb");
@@ -391,12 +391,13 @@ proptest! {
         let draft = fixture.recorder.open(arrived).unwrap();
         if present[2] {
             draft.user_identity(user_identity(arn, policy, detail, None));
-            draft.resource(arn);
-            draft.resource(policy);
+            draft.resource(arn.as_str());
+            draft.resource(policy.as_str());
         }
         if present[3] {
-            draft.reason(Reason { decision: "Allow", policy: Some(policy), statement: present[0].then_some(arn) });
-            draft.additional("grantId", context);
+            let statement = present[0].then(|| arn.as_str().into());
+            draft.reason(Reason { decision: "Allow", policy: Some(policy.as_str().into()), statement });
+            draft.additional("grantId", context.as_str());
             draft.detail(detail.as_str());
         }
         if present[4] {
