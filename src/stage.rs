@@ -11,7 +11,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::HeaderMap;
 
 use crate::audit::{Draft, TlsDetails};
 use crate::clock::Timestamp;
@@ -81,7 +81,6 @@ impl fmt::Debug for RequestId {
 }
 
 /// What all layers from the audit inwards share: one snapshot, one time, one record.
-#[derive(Debug, Clone)]
 pub struct RequestContext {
     /// When the request's head had been read.
     pub received_at: Timestamp,
@@ -91,8 +90,14 @@ pub struct RequestContext {
     pub snapshot: Arc<Snapshot>,
     /// The record that is written when its last owner ends.
     pub draft: Draft,
-    /// Its `User-Agent` header, which policies may ask for.
-    pub user_agent: Option<HeaderValue>,
-    /// Its `Referer` header, which policies may ask for.
-    pub referer: Option<HeaderValue>,
+    /// Its headers: what was signed, and what policies may ask for.
+    pub headers: HeaderMap,
+}
+
+/// Without the headers, which hold the signature.
+impl fmt::Debug for RequestContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { received_at, peer, .. } = self;
+        f.debug_struct("RequestContext").field("received_at", received_at).field("peer", peer).finish_non_exhaustive()
+    }
 }

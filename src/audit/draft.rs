@@ -219,7 +219,7 @@ impl Draft {
     /// Whether it was said how the request ended.
     #[must_use]
     pub fn has_outcome(&self) -> bool {
-        self.0.outcome.get().is_some()
+        self.0.learnt().outcome.is_some()
     }
 
     /// Queues the record as it is now; the answer may leave once the ticket resolves. `None` if it was done

@@ -9,7 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwap;
 use futures_util::future::{Either, Ready, err};
-use http::header::{HOST, REFERER, USER_AGENT};
+use http::header::{HOST, USER_AGENT};
+use http::request::Parts;
+use http::{Method, Uri, Version};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
@@ -25,8 +27,17 @@ use crate::state::Snapshot;
 #[derive(Debug)]
 pub struct Audited<B> {
     pub(super) context: RequestContext,
-    pub(super) request: http::Request<B>,
+    pub(super) line: RequestLine,
+    pub(super) body: B,
     _made_here: (),
+}
+
+/// What a request begins with: `POST / HTTP/1.1`.
+#[derive(Debug)]
+pub(super) struct RequestLine {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) version: Version,
 }
 
 /// Makes [`Audited`].
@@ -81,21 +92,22 @@ where
 impl AuditLayer {
     fn open<B>(&self, held: Held<B>) -> Result<Audited<B>, Unwritable> {
         let super::Identified { id, peer, request, .. } = held.forbearing.identified;
+        let (Parts { method, uri, version, headers, .. }, body) = request.into_parts();
         let snapshot = self.state.load_full();
         let received_at = self.clock.now();
-        let header = |name| request.headers().get(name).cloned();
-        let (user_agent, referer) = (header(USER_AGENT), header(REFERER));
         let draft = self.recorder.open(Arrived {
             request_id: id.as_str(),
             at: received_at,
             peer: peer.ip(),
             tls: peer.tls.clone(),
-            host: header(HOST),
-            user_agent: user_agent.clone(),
+            // A record has it among what it says of TLS.
+            host: peer.tls.as_ref().and_then(|_| headers.get(HOST).cloned()),
+            user_agent: headers.get(USER_AGENT).cloned(),
             generation: snapshot.generation,
         })?;
-        let context = RequestContext { received_at, peer, snapshot, draft, user_agent, referer };
-        Ok(Audited { context, request, _made_here: () })
+        let context = RequestContext { received_at, peer, snapshot, draft, headers };
+        let line = RequestLine { method, uri, version };
+        Ok(Audited { context, line, body, _made_here: () })
     }
 }
 

@@ -105,12 +105,12 @@ impl AuthenticateLayer {
         B: Body<Data = Bytes>,
         B::Error: std::fmt::Display,
     {
-        let Received { context, operation, head, body, .. } = received;
+        let Received { context, operation, body, .. } = received;
         let snapshot = &context.snapshot;
         let expected = Expected { region: &snapshot.region, service: "kms", hosts: &snapshot.accepted_hosts };
-        let claim = Claim::read(&head.headers, &expected, context.received_at).inspect_err(|_| {
+        let claim = Claim::read(&context.headers, &expected, context.received_at).inspect_err(|_| {
             // Whose clock is off, say: the record names the key as a claim.
-            context.draft.user_identity(unknown_identity(sigv4::claimed_access_key_id(&head.headers)));
+            context.draft.user_identity(unknown_identity(sigv4::claimed_access_key_id(&context.headers)));
         })?;
         // Static keys have no session token, so one that comes with a token is not one of them.
         let known = snapshot.credentials.get(claim.access_key_id()).filter(|_| claim.session_token().is_none());
@@ -123,7 +123,7 @@ impl AuthenticateLayer {
         if known.is_none() && !snapshot.uniform_errors {
             return Err(unproven(sigv4::Error::UnrecognizedClient.into()));
         }
-        let (body, held) = self.body(operation, &head.headers, &context.peer, body).await.map_err(unproven)?;
+        let (body, held) = self.body(operation, &context.headers, &context.peer, body).await.map_err(unproven)?;
         // For a key that is not known the same work is done with one that nobody has: time tells no more than words.
         let secret = known.map_or(&snapshot.stranger, |access_key| &access_key.secret);
         let key = secret.signing_key(claim.scope_date(), &snapshot.region);

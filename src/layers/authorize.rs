@@ -129,7 +129,11 @@ fn record(draft: &Draft, decision: &Decision) {
         return draft.reason(audit::Reason { decision: name, policy: None, statement: None });
     };
     let statement = reason.sid.clone().unwrap_or_else(|| reason.index.to_string().into());
-    draft.reason(audit::Reason { decision: name, policy: Some(Arc::clone(&reason.policy)), statement: Some(statement) });
+    draft.reason(audit::Reason {
+        decision: name,
+        policy: Some(Arc::clone(&reason.policy)),
+        statement: Some(statement),
+    });
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use std::task::{Context, Poll};
 use futures_util::future::Either;
 use tower::{Layer, Service};
 
+use audit::RequestLine;
 pub use audit::{AuditLayer, Audited};
 pub use authenticate::{AuthenticateLayer, Authenticated};
 pub use authorize::{Authorize, Authorized};

@@ -6,10 +6,9 @@
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
-use http::request::Parts;
 use http::{HeaderMap, Method, Version};
 
-use super::{Step, Timed};
+use super::{Audited, RequestLine, Step, Timed};
 use crate::aws::Operation;
 use crate::error::{Error, HeadFault};
 use crate::stage::RequestContext;
@@ -24,7 +23,6 @@ const ONCE: [HeaderName; 6] = [HOST, AUTHORIZATION, CONTENT_TYPE, CONTENT_LENGTH
 pub struct Received<B> {
     pub(super) context: RequestContext,
     pub(super) operation: Operation,
-    pub(super) head: Parts,
     pub(super) body: B,
     _made_here: (),
 }
@@ -37,42 +35,40 @@ impl<B> Step<Timed<B>> for Receive {
     type Out = Received<B>;
 
     fn step(&self, timed: Timed<B>) -> Result<Received<B>, Error> {
-        let audited = timed.guarded.audited;
-        let context = audited.context;
-        let (head, body) = audited.request.into_parts();
-        let operation = operation(&head)?;
+        let Audited { context, line, body, .. } = timed.guarded.audited;
+        let operation = operation(&line, &context.headers)?;
         context.draft.operation(operation.name(), !operation.mutating());
-        Ok(Received { context, operation, head, body, _made_here: () })
+        Ok(Received { context, operation, body, _made_here: () })
     }
 }
 
-fn operation(head: &Parts) -> Result<Operation, HeadFault> {
-    if head.method != Method::POST {
+fn operation(line: &RequestLine, headers: &HeaderMap) -> Result<Operation, HeadFault> {
+    if line.method != Method::POST {
         return Err(HeadFault::Method);
     }
-    let http_1_1 = head.version == Version::HTTP_11;
-    if !http_1_1 || head.uri.authority().is_some() || head.headers.contains_key(UPGRADE) {
+    let http_1_1 = line.version == Version::HTTP_11;
+    if !http_1_1 || line.uri.authority().is_some() || headers.contains_key(UPGRADE) {
         return Err(HeadFault::Form);
     }
-    if head.uri.path() != "/" {
+    if line.uri.path() != "/" {
         return Err(HeadFault::Path);
     }
-    if head.uri.query().is_some() {
+    if line.uri.query().is_some() {
         return Err(HeadFault::Query);
     }
     // Two Authorization headers are the verifier's to refuse, in AWS's words.
-    let repeated = |name: &&HeaderName| **name != AUTHORIZATION && head.headers.get_all(*name).iter().nth(1).is_some();
+    let repeated = |name: &&HeaderName| **name != AUTHORIZATION && headers.get_all(*name).iter().nth(1).is_some();
     // Where no header stands twice, none of these does.
-    if head.headers.keys_len() < head.headers.len()
+    if headers.keys_len() < headers.len()
         && let Some(name) = ONCE.iter().find(repeated)
     {
         return Err(HeadFault::Repeated(display(name)));
     }
-    if !is_aws_json_1_1(&head.headers) {
+    if !is_aws_json_1_1(headers) {
         return Err(HeadFault::ContentType);
     }
-    hop_by_hop(&head.headers)?;
-    let target = head.headers.get(AMZ_TARGET).ok_or(HeadFault::Target)?;
+    hop_by_hop(headers)?;
+    let target = headers.get(AMZ_TARGET).ok_or(HeadFault::Target)?;
     Operation::from_target(target.as_bytes()).ok_or(HeadFault::Target)
 }
 
@@ -108,7 +104,14 @@ fn display(name: &HeaderName) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use http::request::Parts;
+
     use super::*;
+
+    fn operation(head: &Parts) -> Result<Operation, HeadFault> {
+        let (method, uri) = (head.method.clone(), head.uri.clone());
+        super::operation(&RequestLine { method, uri, version: head.version }, &head.headers)
+    }
 
     fn head(change: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Parts {
         let builder = http::Request::post("/").header(HOST, "localhost");

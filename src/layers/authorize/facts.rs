@@ -3,6 +3,7 @@
 //! Nothing is computed before a statement asks. A key that a gateway has no value for is absent, as AWS counts it.
 
 use http::HeaderValue;
+use http::header::{REFERER, USER_AGENT};
 
 use crate::aws::{AliasName, EncryptionContext, Member, Operation};
 use crate::backend::local::{Found, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, Keys, NamedBy};
@@ -169,8 +170,8 @@ impl Facts<'_> {
             Key::CurrentTime => Values::owned(context.received_at.iso8601().to_string()),
             Key::EpochTime => Values::owned(context.received_at.unix_seconds().to_string()),
             Key::RequestedRegion => Values::one(context.snapshot.region.as_str()),
-            Key::UserAgent => header(context.user_agent.as_ref()),
-            Key::Referer => header(context.referer.as_ref()),
+            Key::UserAgent => header(context.headers.get(USER_AGENT)),
+            Key::Referer => header(context.headers.get(REFERER)),
             // Everything else belongs to sessions, organizations, VPCs and services of AWS's.
             _ => Values::Absent,
         }
