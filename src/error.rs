@@ -41,9 +41,6 @@ pub enum Error {
     /// A layer panicked; the connection goes on.
     #[error("internal fault: {0}")]
     Panicked(String),
-    /// The operating system gave no random bytes.
-    #[error(transparent)]
-    NoRandom(#[from] crate::random::Exhausted),
 }
 
 /// What can be wrong with a head before its signature is looked at.
@@ -112,9 +109,7 @@ impl Error {
             Self::Overloaded(_) => owned(Kind::ServiceUnavailable, "the gateway is overloaded; try again later".into()),
             Self::DeadlinePassed => owned(Kind::DependencyTimeout, self.to_string()),
             Self::Unrecorded(_) => owned(Kind::ServiceUnavailable, "the audit record cannot be written".into()),
-            Self::Panicked(_) | Self::NoRandom(_) => {
-                owned(Kind::KmsInternal, "internal fault; see the gateway's log".into())
-            }
+            Self::Panicked(_) => owned(Kind::KmsInternal, "internal fault; see the gateway's log".into()),
         }
     }
 

@@ -122,8 +122,7 @@ fn outcome(out: &mut Vec<u8>, outcome: Option<&Outcome>) {
         None => (HUNG_UP, Some(HUNG_UP_MESSAGE)),
     };
     out.extend_from_slice(br#","errorCode":"#);
-    // CloudTrail's one exception to naming the exception.
-    json::capped_string(out, if code == "AccessDeniedException" { "AccessDenied" } else { code });
+    json::capped_string(out, code);
     if let Some(message) = message {
         out.extend_from_slice(br#","errorMessage":"#);
         json::capped_string(out, message);

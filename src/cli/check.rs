@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::BAD_CONFIG;
+use crate::backend::local::LocalBackend;
 use crate::config::{AuditTarget, Backend, Config};
 
 /// Report every fault of a configuration at once, each with its file, place and a hint.
 ///
-/// Reads the configuration and all that it names (credentials, policies, certificates), opens no port and no
-/// store, and changes nothing. What is legal and probably not meant, such as a misspelt action in a policy, is a
+/// Reads the configuration and all that it names (credentials, policies, certificates, the root key), opens no port and
+/// no store, and changes nothing. What is legal and probably not meant, such as a misspelt action in a policy, is a
 /// warning and no fault.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -25,19 +26,23 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match Config::load(&arguments.config) {
-        Ok(config) => {
-            for warning in &config.warnings {
-                eprintln!("warning: {warning}");
-            }
-            println!("{}", summary(&config));
-            ExitCode::SUCCESS
-        }
+    let config = match Config::load(&arguments.config) {
+        Ok(config) => config,
         Err(faults) => {
             eprintln!("{faults}");
-            ExitCode::from(BAD_CONFIG)
+            return ExitCode::from(BAD_CONFIG);
         }
+    };
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
     }
+    let Backend::Local { data_dir, root_key_file } = &config.backend;
+    if let Err(fault) = LocalBackend::check(data_dir, root_key_file) {
+        eprintln!("{fault}\n1 fault found");
+        return ExitCode::from(BAD_CONFIG);
+    }
+    println!("{}", summary(&config));
+    ExitCode::SUCCESS
 }
 
 /// What the configuration comes to, for whoever wants to see that the right file was read.

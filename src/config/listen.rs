@@ -50,9 +50,15 @@ impl Listen {
         if let Some(hosts) = &self.accepted_hosts {
             return hosts.clone();
         }
+        let port = bound.port();
         let mut hosts = vec![bound.to_string(), format!("kms.{region}.{}", region.partition().dns_suffix())];
         if bound.ip().is_loopback() {
-            hosts.push(format!("localhost:{}", bound.port()));
+            hosts.push(format!("localhost:{port}"));
+        }
+        // Clients leave the port out of Host where it is the scheme's own.
+        if port == if self.tls.is_some() { 443 } else { 80 } {
+            let bare = hosts.iter().filter_map(|host| host.strip_suffix(&format!(":{port}")));
+            hosts.extend(bare.map(str::to_owned).collect::<Vec<_>>());
         }
         hosts
     }

@@ -156,6 +156,16 @@ fn the_default_names_are_the_bound_address_and_that_of_kms() {
 }
 
 #[test]
+fn the_port_of_the_scheme_may_be_left_out_of_the_default_names() {
+    let config = loaded(LEAST).unwrap();
+    let hosts = |bound: &str| config.listen.accepted_hosts(bound.parse().unwrap(), &config.region);
+    let plain = hosts("127.0.0.1:80");
+    assert!(["127.0.0.1:80", "127.0.0.1", "localhost"].iter().all(|host| plain.contains(&(*host).to_owned())));
+    assert!(!hosts("127.0.0.1:443").contains(&"127.0.0.1".to_owned()), "443 is the port of https alone");
+    assert!(hosts("[::1]:80").contains(&"[::1]".to_owned()));
+}
+
+#[test]
 fn certificate_and_key_must_be_there_and_fit() {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

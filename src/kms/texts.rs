@@ -196,28 +196,10 @@ impl Exception {
         Self::bare(Kind::KmsInternal)
     }
 
-    /// `DependencyTimeoutException`.
-    #[must_use]
-    pub const fn dependency_timeout() -> Self {
-        Self::bare(Kind::DependencyTimeout)
-    }
-
-    /// `ServiceUnavailableException`: overload; every SDK tries again.
-    #[must_use]
-    pub const fn service_unavailable() -> Self {
-        Self::bare(Kind::ServiceUnavailable)
-    }
-
     /// `UnknownOperationException`: no such target.
     #[must_use]
     pub const fn unknown_operation() -> Self {
         Self::bare(Kind::UnknownOperation)
-    }
-
-    /// `RequestEntityTooLargeException`: the body is over its operation's cap. KMS's text is not recorded.
-    #[must_use]
-    pub const fn too_large() -> Self {
-        Self::bare(Kind::RequestEntityTooLarge)
     }
 }
 

@@ -11,6 +11,7 @@ use futures_util::future::Either;
 use tower::{Layer, Service};
 
 use super::{Authorized, Inner};
+use crate::backend::local::Keys;
 use crate::error::Error;
 use crate::kms::Answer;
 use crate::limits::{Charge, Limits, Throttled};
@@ -81,9 +82,10 @@ where
 }
 
 fn charge(authorized: &Authorized) -> Charge {
+    let Keys { main, source, .. } = &authorized.keys;
     Charge {
         principal: authorized.access_key.principal.quota,
-        key: authorized.keys.main.as_ref().map(|found| found.key.quota),
+        keys: [main, source].map(|found| found.as_ref().map(|found| found.key.quota)),
         class: authorized.input.operation().class(),
     }
 }

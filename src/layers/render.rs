@@ -184,7 +184,6 @@ mod tests {
             (Error::Throttled("key"), 400, "ThrottlingException"),
             (Error::DeadlinePassed, 500, "DependencyTimeoutException"),
             (Error::Panicked("index out of bounds".into()), 500, "KMSInternalException"),
-            (Exhausted.into(), 500, "KMSInternalException"),
         ] {
             let told = error.to_string();
             let answer = rendered(Err(error)).await;

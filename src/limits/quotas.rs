@@ -45,8 +45,8 @@ pub struct Quotas {
 pub struct Charge {
     /// Who asks.
     pub principal: Subject,
-    /// The key that is asked for, if there is one.
-    pub key: Option<Subject>,
+    /// The keys that are asked for; `ReEncrypt` has two. One that stands twice is charged once.
+    pub keys: [Option<Subject>; 2],
     /// What kind of operation is asked for.
     pub class: Class,
 }
@@ -133,15 +133,21 @@ impl<C: Clock + Clone> Limits<C> {
     }
 
     fn charge_principal(&self, charge: Charge) -> Result<(), Throttled> {
-        let Some(bucket) = &self.principal else { return self.charge_key(charge) };
+        let Some(bucket) = &self.principal else { return self.charge_keys(charge) };
         bucket.take(charge.principal).map_err(|wait| throttled("principal", bucket.quota, wait))?;
-        self.charge_key(charge).inspect_err(|_| bucket.give_back(charge.principal))
+        self.charge_keys(charge).inspect_err(|_| bucket.give_back(charge.principal))
     }
 
-    fn charge_key(&self, charge: Charge) -> Result<(), Throttled> {
-        let (Some(bucket), Some(key)) = (&self.key, charge.key) else { return self.charge_class(charge.class) };
+    fn charge_keys(&self, charge: Charge) -> Result<(), Throttled> {
+        let [first, second] = charge.keys;
+        let second = second.filter(|second| Some(*second) != first);
+        self.charge_key(first, || self.charge_key(second, || self.charge_class(charge.class)))
+    }
+
+    fn charge_key(&self, key: Option<Subject>, wider: impl FnOnce() -> Result<(), Throttled>) -> Result<(), Throttled> {
+        let (Some(bucket), Some(key)) = (&self.key, key) else { return wider() };
         bucket.take(key).map_err(|wait| throttled("key", bucket.quota, wait))?;
-        self.charge_class(charge.class).inspect_err(|_| bucket.give_back(key))
+        wider().inspect_err(|_| bucket.give_back(key))
     }
 
     fn charge_class(&self, class: Class) -> Result<(), Throttled> {

@@ -181,6 +181,24 @@ fn a_certificate_that_cannot_be_used_is_refused() {
 }
 
 #[test]
+fn a_root_key_that_others_can_read_or_that_is_gone_is_refused() {
+    let gateway = Site::new().start();
+    let site = gateway.kill();
+    let (config, root_key) = (site.path("kmsgate.toml"), site.path("data/root.key"));
+    let says = |text: &str| {
+        let runs = ["check", "serve"].map(|command| with_config(command, &site, &config));
+        for run in &runs {
+            assert!(run.code != Some(0) && run.out.is_empty() && run.err.contains(text), "{run:?}");
+        }
+        assert_eq!(runs[0].code, Some(64));
+    };
+    fs::set_permissions(&root_key, fs::Permissions::from_mode(0o640)).unwrap();
+    says("holds secrets and has mode 0640");
+    fs::remove_file(&root_key).unwrap();
+    says("restore the root key's file");
+}
+
+#[test]
 fn an_audit_file_that_cannot_be_written_ends_the_start() {
     let site = Site::new().set("audit.file", "'policies'");
     at_fault(&site, &site.write(), &["audit.file", "is a directory"]);

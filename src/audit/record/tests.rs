@@ -164,7 +164,7 @@ fn the_members_stand_in_the_order_of_cloudtrail() {
     let fixture = Fixture::new();
     let draft = fixture.open();
     data_key_request(&draft);
-    draft.failed("AccessDeniedException", Some("no"));
+    draft.failed("AccessDenied", Some("no"));
     drop(draft);
     let text = String::from_utf8(fixture.lines.0.lock().unwrap().clone()).unwrap();
     let order = [
@@ -196,14 +196,14 @@ fn the_members_stand_in_the_order_of_cloudtrail() {
 }
 
 #[test]
-fn a_refusal_has_the_code_of_cloudtrail_and_the_operator_detail_apart_from_the_message() {
+fn a_refusal_has_its_code_and_message_and_the_operator_detail_apart_from_the_message() {
     let fixture = Fixture::new();
     let draft = fixture.open();
     data_key_request(&draft);
     draft.reason(Reason { decision: "ImplicitDeny", policy: None, statement: None });
     draft.response_elements(r#"{"never":"shown"}"#.to_owned());
     draft.detail("no statement matched");
-    draft.failed("AccessDeniedException", Some("User: … is not authorized"));
+    draft.failed("AccessDenied", Some("User: … is not authorized"));
     drop(draft);
     let record = fixture.record();
     assert_eq!(record["errorCode"], "AccessDenied");

@@ -5,7 +5,7 @@
 
 use super::blob::Blob;
 use super::data_keys::{no_recipient, not_dry, symmetric, usable};
-use super::key::{KEY_SPEC, KeyView};
+use super::key::{ENCRYPTION_ALGORITHM, KeyView};
 use super::{Keys, LocalBackend, message};
 use crate::aws::{EncryptionContext, KeyMaterialId, Member};
 use crate::kms::{Answer, Exception, Input, JsonObject};
@@ -25,7 +25,7 @@ impl LocalBackend {
         let body = JsonObject::with_capacity(320 + 2 * plaintext.len())
             .text("KeyId", key.arn.as_str())
             .blob("Plaintext", plaintext)
-            .text("EncryptionAlgorithm", KEY_SPEC)
+            .text("EncryptionAlgorithm", ENCRYPTION_ALGORITHM)
             .text("KeyMaterialId", id.hex().as_str())
             .finish_secret();
         Ok(Answer::new(body).with_key_material(id))
@@ -49,8 +49,8 @@ impl LocalBackend {
             .blob("CiphertextBlob", &sealed)
             .text("SourceKeyId", source.arn.as_str())
             .text("KeyId", destination.arn.as_str())
-            .text("SourceEncryptionAlgorithm", KEY_SPEC)
-            .text("DestinationEncryptionAlgorithm", KEY_SPEC)
+            .text("SourceEncryptionAlgorithm", ENCRYPTION_ALGORITHM)
+            .text("DestinationEncryptionAlgorithm", ENCRYPTION_ALGORITHM)
             .text("SourceKeyMaterialId", source_id.hex().as_str())
             .text("DestinationKeyMaterialId", id.hex().as_str())
             .finish();

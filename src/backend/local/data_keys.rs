@@ -3,7 +3,7 @@
 //! The order of the checks is that of KMS: sizes, the key's state, the algorithm, and last the dry run.
 
 use super::Keys;
-use super::key::{KEY_SPEC, KeyState, KeyView};
+use super::key::{ENCRYPTION_ALGORITHM, KEY_SPEC, KeyState, KeyView};
 use crate::aws::Member;
 use crate::kms::{Answer, Exception, Input, JsonObject};
 use crate::random;
@@ -59,7 +59,7 @@ pub(super) fn encrypt(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
     let body = JsonObject::with_capacity(USUAL_ANSWER + 2 * plaintext.len())
         .blob("CiphertextBlob", &blob)
         .text("KeyId", key.arn.as_str())
-        .text("EncryptionAlgorithm", KEY_SPEC)
+        .text("EncryptionAlgorithm", ENCRYPTION_ALGORITHM)
         .finish();
     Ok(Answer::new(body).with_key_material(key.sealer.material().id()))
 }
@@ -99,7 +99,7 @@ pub(super) fn usable(key: &KeyView) -> Result<(), Exception> {
 /// Refuses the algorithms of other keys.
 pub(super) fn symmetric(input: &Input, member: Member) -> Result<(), Exception> {
     match input.string(member) {
-        None | Some(KEY_SPEC) => Ok(()),
+        None | Some(ENCRYPTION_ALGORITHM) => Ok(()),
         Some(other) => Err(Exception::algorithm(other, KEY_SPEC)),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Keys;
 use super::directory::Directory;
-use super::key::{KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
+use super::key::{ENCRYPTION_ALGORITHM, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
 use super::pages::{self, Page};
 use crate::aws::KeyId;
 use crate::kms::{Answer, Exception, Input, JsonObject};
@@ -32,7 +32,7 @@ pub(super) fn metadata(key: &KeyView) -> JsonObject {
     object
         .text("Description", &key.description)
         .boolean("Enabled", key.state == KeyState::Enabled)
-        .texts("EncryptionAlgorithms", [KEY_SPEC])
+        .texts("EncryptionAlgorithms", [ENCRYPTION_ALGORITHM])
         .text("KeyId", key.id().as_str())
         .text("KeyManager", "CUSTOMER")
         .text("KeySpec", KEY_SPEC)

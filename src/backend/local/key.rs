@@ -13,6 +13,8 @@ use crate::limits::Subject;
 
 /// A key's specification. Others than the symmetric one are not served yet.
 pub const KEY_SPEC: &str = "SYMMETRIC_DEFAULT";
+/// What such keys encrypt by; KMS has one name for both.
+pub const ENCRYPTION_ALGORITHM: &str = "SYMMETRIC_DEFAULT";
 /// What the keys are for.
 pub const KEY_USAGE: &str = "ENCRYPT_DECRYPT";
 /// Where their material comes from.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::changes::Edit;
 use super::describe::metadata;
 use super::directory::Directory;
-use super::key::{KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
+use super::key::{ENCRYPTION_ALGORITHM, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
 use super::material::KeyMaterial;
 use super::records::Records;
 use super::{Keys, Site};
@@ -224,7 +224,7 @@ fn response_elements(key: &KeyView) -> String {
         .text("customerMasterKeySpec", KEY_SPEC)
         .text("description", &key.description)
         .boolean("enabled", true)
-        .texts("encryptionAlgorithms", [KEY_SPEC])
+        .texts("encryptionAlgorithms", [ENCRYPTION_ALGORITHM])
         .text("keyId", key.id().as_str())
         .text("keyManager", "CUSTOMER")
         .text("keySpec", KEY_SPEC)

@@ -40,7 +40,7 @@ use directory::{Alias, Directory};
 use records::Records;
 
 pub use changes::Done;
-pub use key::{KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
+pub use key::{ENCRYPTION_ALGORITHM, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
 pub use manage::DEFAULT_PENDING_WINDOW_DAYS;
 pub use open::OpenError;
 pub use resolve::{Found, Keys, NamedBy};

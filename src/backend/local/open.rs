@@ -45,7 +45,27 @@ pub enum OpenError {
     Thread(#[from] std::io::Error),
 }
 
+/// The root key; `None` if there is neither one nor a store that would need it.
+fn root_key(file: &Path, store: &Path) -> Result<Option<RootKey>, OpenError> {
+    match RootKey::read(file) {
+        Err(RootKeyError::Missing(_)) if store.exists() => {
+            Err(OpenError::Store { path: store.to_path_buf(), source: StoreError::RootKeyMissing })
+        }
+        Err(RootKeyError::Missing(_)) => Ok(None),
+        read => Ok(Some(read?)),
+    }
+}
+
 impl LocalBackend {
+    /// Reads the root key as [`Self::open`] would, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], if `open` would refuse the root key's file.
+    pub fn check(data_dir: &Path, root_key_file: &Path) -> Result<(), OpenError> {
+        root_key(root_key_file, &data_dir.join(STORE_FILE)).map(drop)
+    }
+
     /// Opens the store in `data_dir` with the root key in `root_key_file`. Where there is no store one is made, with
     /// a root key if there is none of that either. A store without its root key is refused: a new root key would not
     /// open it.
@@ -64,10 +84,9 @@ impl LocalBackend {
         let failed = |source| OpenError::Store { path: path.clone(), source };
         // The root key may be kept in the directory too, and comes first.
         private::create_directory(data_dir).map_err(|error| failed(error.into()))?;
-        let root_key = match RootKey::read(root_key_file) {
-            Err(RootKeyError::Missing(_)) if path.exists() => return Err(failed(StoreError::RootKeyMissing)),
-            Err(RootKeyError::Missing(_)) => RootKey::create(root_key_file)?,
-            read => read?,
+        let root_key = match root_key(root_key_file, &path)? {
+            Some(key) => key,
+            None => RootKey::create(root_key_file)?,
         };
         let (store, rows) = match Store::open(&path, &root_key) {
             Err(StoreError::Missing) => {

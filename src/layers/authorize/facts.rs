@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::header::{REFERER, USER_AGENT};
 
 use crate::aws::{AliasName, EncryptionContext, Member, Operation};
-use crate::backend::local::{Found, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, Keys, NamedBy};
+use crate::backend::local::{ENCRYPTION_ALGORITHM, Found, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, Keys, NamedBy};
 use crate::credentials::Principal;
 use crate::kms::Input;
 use crate::policy::{CaselessName, ConditionKey, RequestContext, Values};
@@ -68,10 +68,12 @@ impl Facts<'_> {
             Operation::Encrypt | Operation::Decrypt => Member::EncryptionAlgorithm,
             Operation::ReEncrypt if self.action == "kms:ReEncryptFrom" => Member::SourceEncryptionAlgorithm,
             Operation::ReEncrypt => Member::DestinationEncryptionAlgorithm,
-            Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => return Some(KEY_SPEC),
+            Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => {
+                return Some(ENCRYPTION_ALGORITHM);
+            }
             _ => return None,
         };
-        Some(self.input.string(member).unwrap_or(KEY_SPEC))
+        Some(self.input.string(member).unwrap_or(ENCRYPTION_ALGORITHM))
     }
 
     fn re_encrypt_on_same_key(&self) -> Values<'_> {

@@ -10,7 +10,7 @@ fn quota(per_second: u32, burst: u32) -> Quota {
 }
 
 fn charge(principal: &str, key: &str, class: Class) -> Charge {
-    Charge { principal: principal.into(), key: Some(key.into()), class }
+    Charge { principal: principal.into(), keys: [Some(key.into()), None], class }
 }
 
 fn limits(quotas: &Quotas) -> (FakeRelativeClock, Limits<FakeRelativeClock>) {
@@ -59,11 +59,25 @@ fn each_principal_and_each_key_has_a_quota_of_its_own() {
 }
 
 #[test]
+fn a_request_for_two_keys_is_charged_to_both_and_for_one_key_twice_once() {
+    let (_, limits) = limits(&Quotas { key: Some(quota(1, 4)), ..Quotas::default() });
+    let of_two = |first: &str, second: &str| Charge {
+        keys: [Some(first.into()), Some(second.into())],
+        ..charge(ALICE, "", Class::Symmetric)
+    };
+    assert_eq!(passing(&limits, of_two("a", "a"), 3), 3);
+    // The second key is charged as the first one is, and what one of them refuses is not charged to the other.
+    assert_eq!(passing(&limits, of_two("b", "a"), 10), 1);
+    assert_eq!(passing(&limits, charge(ALICE, "a", Class::Symmetric), 10), 0);
+    assert_eq!(passing(&limits, charge(ALICE, "b", Class::Symmetric), 10), 3);
+}
+
+#[test]
 fn a_class_has_a_quota_of_its_own_and_a_request_without_a_key_has_none_for_keys() {
     let quotas =
         Quotas { key: Some(quota(1, 1)), classes: vec![(Class::Management, quota(1, 3))], ..Quotas::default() };
     let (_, limits) = limits(&quotas);
-    let create_key = Charge { key: None, ..charge(ALICE, "", Class::Management) };
+    let create_key = Charge { keys: [None; 2], ..charge(ALICE, "", Class::Management) };
     assert_eq!(passing(&limits, create_key, 10), 3);
     assert_eq!(refused_by(&limits, create_key), "management");
     assert_eq!(passing(&limits, Charge { class: Class::Read, ..create_key }, 10), 10);
