@@ -51,7 +51,7 @@ pub fn gateway<B>(
     parts: &Parts,
 ) -> impl Service<Arrival<B>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send> + Clone + Send + use<B>
 where
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
     let Parts { state, clock, recorder, limits, penalty, backend, request_timeout, body_read_timeout } = parts.clone();

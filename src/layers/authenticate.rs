@@ -75,7 +75,7 @@ pub struct Authenticate<S> {
 
 impl<B, S> Service<Received<B>> for Authenticate<S>
 where
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
     S: Inner<Authenticated> + Clone + Send + 'static,
     S::Future: Send,
@@ -88,21 +88,32 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, received: Received<B>) -> Self::Future {
+    fn call(&mut self, mut received: Received<B>) -> Self::Future {
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         let shared = self.shared;
+        // The stage stays where it is until its caller is known: a future holds what is moved within it twice, and one
+        // of more than 1,032 bytes costs glibc's allocator several times as much.
         Box::pin(async move {
-            let authenticated = shared.authenticate(received).await?;
-            inner.call(authenticated).await
+            let Signed { access_key, body, held, verified } = shared.authenticate(&mut received).await?;
+            let Received { context, operation, .. } = received;
+            inner.call(Authenticated { context, access_key, operation, body, held, _verified: verified }).await
         })
     }
 }
 
+/// What a verified request is: whose, and over which bytes.
+struct Signed {
+    access_key: Arc<AccessKey>,
+    body: Bytes,
+    held: BodyReservation,
+    verified: sigv4::Verified,
+}
+
 impl AuthenticateLayer {
-    async fn authenticate<B>(&self, received: Received<B>) -> Result<Authenticated, Error>
+    async fn authenticate<B>(&self, received: &mut Received<B>) -> Result<Signed, Error>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
         let Received { context, operation, body, .. } = received;
@@ -123,7 +134,7 @@ impl AuthenticateLayer {
         if known.is_none() && !snapshot.uniform_errors {
             return Err(unproven(sigv4::Error::UnrecognizedClient.into()));
         }
-        let (body, held) = self.body(operation, &context.headers, &context.peer, body).await.map_err(unproven)?;
+        let (body, held) = self.body(*operation, &context.headers, &context.peer, body).await.map_err(unproven)?;
         // For a key that is not known the same work is done with one that nobody has: time tells no more than words.
         let secret = known.map_or(&snapshot.stranger, |access_key| &access_key.secret);
         let key = secret.signing_key(claim.scope_date(), &snapshot.region);
@@ -132,8 +143,7 @@ impl AuthenticateLayer {
             return Err(unproven(sigv4::Error::Mismatch("the access key is not known".into()).into()));
         };
         context.draft.user_identity(Arc::clone(&access_key.user_identity));
-        let access_key = Arc::clone(access_key);
-        Ok(Authenticated { context, access_key, operation, body, held, _verified: verified })
+        Ok(Signed { access_key: Arc::clone(access_key), body, held, verified })
     }
 
     /// All of the body, within its operation's cap and its time.
@@ -142,10 +152,10 @@ impl AuthenticateLayer {
         operation: Operation,
         headers: &HeaderMap,
         peer: &Peer,
-        body: B,
+        body: &mut B,
     ) -> Result<(Bytes, BodyReservation), Error>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
         let cap = operation.body_cap();
@@ -188,15 +198,19 @@ impl<F: Future<Output = Result<Bytes, Error>>> Future for Awaiting<'_, F> {
 
 /// All bytes of `body`, without a copy when it comes in one piece; else in one buffer, of the announced length if there
 /// is one.
-async fn collect<B>(body: B, announced: Option<usize>, cap: usize, held: &mut BodyReservation) -> Result<Bytes, Error>
+async fn collect<B>(
+    body: &mut B,
+    announced: Option<usize>,
+    cap: usize,
+    held: &mut BodyReservation,
+) -> Result<Bytes, Error>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let mut body = pin!(body);
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
-    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
         // Trailers carry nothing that KMS reads; they are not signed and not looked at.
         let Ok(data) = frame.map_err(|error| BodyFault::Broken(error.to_string()))?.into_data() else { continue };
         if first.len() + whole.len() + data.len() > cap {

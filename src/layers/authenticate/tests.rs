@@ -61,10 +61,10 @@ fn signed(world: &World) -> Request<Full<Bytes>> {
 
 async fn refusal<B>(world: &World, request: Request<B>) -> Error
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    LAYER.authenticate(world.received(request)).await.unwrap_err()
+    LAYER.authenticate(&mut world.received(request)).await.err().unwrap()
 }
 
 /// `Code: message`, as the client reads it.
@@ -76,7 +76,7 @@ fn told(error: &Error) -> String {
 /// What a request that is refused leaves in the audit log.
 async fn recorded<B>(world: &World, request: Request<B>) -> serde_json::Value
 where
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
     let inner = LAYER.layer(service_fn(|_: Authenticated| async { Ok(Answer::empty()) }));
@@ -201,7 +201,7 @@ async fn a_body_in_pieces_is_verified_as_a_whole() {
         let texts = ["{\"Num", "", "berOfBytes\"", ":16}"];
         pieces(texts.map(Piece::Data))
     });
-    let authenticated = LAYER.authenticate(world.received(request)).await.unwrap();
+    let authenticated = LAYER.authenticate(&mut world.received(request)).await.unwrap();
     assert_eq!(authenticated.body, r#"{"NumberOfBytes":16}"#);
 }
 
@@ -268,7 +268,7 @@ async fn a_body_that_finds_no_room_is_refused_and_gives_back_what_it_took() {
     assert_eq!(error.exception().kind().name(), "ServiceUnavailableException");
     drop(held);
     // Its 20 bytes are held as long as the request is.
-    let authenticated = LAYER.authenticate(world.received(signed(&world))).await.unwrap();
+    let authenticated = LAYER.authenticate(&mut world.received(signed(&world))).await.unwrap();
     assert!(hold(&world, 81).is_err());
     drop(authenticated);
     assert!(hold(&world, 100).is_ok());
@@ -280,7 +280,8 @@ async fn what_a_request_announces_and_does_not_send_is_charged_to_nobody() {
     let world = Setup { caps, ..Setup::default() }.world();
     let mut request = signed(&world).map(|_| pieces([Piece::Data("{"), Piece::Never]));
     request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("100"));
-    let waiting = LAYER.authenticate(world.received(request));
+    let mut received = world.received(request);
+    let waiting = LAYER.authenticate(&mut received);
     let mut waiting = pin!(waiting);
     assert!(waiting.as_mut().now_or_never().is_none());
     assert!(hold(&world, 99).is_ok());
@@ -291,12 +292,13 @@ async fn requests_that_wait_for_their_bodies_leave_half_of_the_places() {
     let caps = InFlightCaps { requests: 2, requests_per_peer: 2, body_bytes: 100, body_bytes_per_peer: 100 };
     let world = Setup { caps, ..Setup::default() }.world();
     let body = || signed(&world).map(|_| pieces([Piece::Never]));
-    let mut waiting = pin!(LAYER.authenticate(world.received(body())));
+    let mut received = world.received(body());
+    let mut waiting = pin!(LAYER.authenticate(&mut received));
     assert!(waiting.as_mut().now_or_never().is_none());
     let error = refusal(&world, body()).await;
     assert_eq!(error.exception().kind().name(), "ServiceUnavailableException");
     // One that comes whole needs no such place.
-    assert!(LAYER.authenticate(world.received(signed(&world))).await.is_ok());
+    assert!(LAYER.authenticate(&mut world.received(signed(&world))).await.is_ok());
 }
 
 #[tokio::test]
