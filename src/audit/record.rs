@@ -178,10 +178,11 @@ fn additional(out: &mut Vec<u8>, facts: &Facts, learnt: &Learnt, now: Timestamp)
     out.extend_from_slice(b"}}");
 }
 
-/// A member and the comma behind it.
-fn member(out: &mut Vec<u8>, name: &str, value: &str) {
-    json::string(out, name);
-    out.push(b':');
+/// A member and the comma behind it. Names are constants, in which nothing has to be escaped.
+fn member(out: &mut Vec<u8>, name: &'static str, value: &str) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
     json::capped_string(out, value);
     out.push(b',');
 }

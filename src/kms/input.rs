@@ -186,8 +186,10 @@ fn write_members(fields: &'static [Field], members: &Members, out: &mut String) 
         }
         out.push_str(separator);
         separator = ",";
-        push_json_text(out, field.member.camel());
-        out.push(':');
+        // A name is a constant in which nothing has to be escaped.
+        out.push('"');
+        out.push_str(field.member.camel());
+        out.push_str("\":");
         match (node, field.default) {
             (Some(node), _) => write_value(&field.shape, node, out),
             (None, default) => push_json_text(out, default.unwrap_or_default()),

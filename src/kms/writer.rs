@@ -25,7 +25,7 @@ impl JsonObject {
 
     /// Adds a string.
     #[must_use]
-    pub fn text(mut self, name: &str, value: &str) -> Self {
+    pub fn text(mut self, name: &'static str, value: &str) -> Self {
         self.name(name);
         self.string(value);
         self
@@ -33,7 +33,7 @@ impl JsonObject {
 
     /// Adds a string, if there is one.
     #[must_use]
-    pub fn optional_text(self, name: &str, value: Option<&str>) -> Self {
+    pub fn optional_text(self, name: &'static str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.text(name, value),
             None => self,
@@ -42,7 +42,7 @@ impl JsonObject {
 
     /// Adds a list of strings.
     #[must_use]
-    pub fn texts<'a>(mut self, name: &str, values: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn texts<'a>(mut self, name: &'static str, values: impl IntoIterator<Item = &'a str>) -> Self {
         self.name(name);
         self.push(b"[");
         for (index, value) in values.into_iter().enumerate() {
@@ -57,7 +57,7 @@ impl JsonObject {
 
     /// Adds bytes, as base64.
     #[must_use]
-    pub fn blob(mut self, name: &str, value: &[u8]) -> Self {
+    pub fn blob(mut self, name: &'static str, value: &[u8]) -> Self {
         self.name(name);
         self.room(STANDARD.encoded_length(value.len()) + 2);
         self.out.push(b'"');
@@ -68,7 +68,7 @@ impl JsonObject {
 
     /// Adds a boolean.
     #[must_use]
-    pub fn boolean(mut self, name: &str, value: bool) -> Self {
+    pub fn boolean(mut self, name: &'static str, value: bool) -> Self {
         self.name(name);
         self.push(if value { b"true" } else { b"false" });
         self
@@ -76,7 +76,7 @@ impl JsonObject {
 
     /// Adds an integer.
     #[must_use]
-    pub fn integer(mut self, name: &str, value: i64) -> Self {
+    pub fn integer(mut self, name: &'static str, value: i64) -> Self {
         self.name(name);
         self.push(value.to_string().as_bytes());
         self
@@ -84,7 +84,7 @@ impl JsonObject {
 
     /// Adds a moment, in seconds since 1970 with three decimals, as KMS has it.
     #[must_use]
-    pub fn timestamp(mut self, name: &str, value: Timestamp) -> Self {
+    pub fn timestamp(mut self, name: &'static str, value: Timestamp) -> Self {
         self.name(name);
         let millis = value.unix_micros().div_euclid(1000);
         let sign = if millis < 0 { "-" } else { "" };
@@ -95,7 +95,7 @@ impl JsonObject {
 
     /// Adds an object.
     #[must_use]
-    pub fn object(mut self, name: &str, value: Self) -> Self {
+    pub fn object(mut self, name: &'static str, value: Self) -> Self {
         self.name(name);
         let value = value.closed();
         self.push(&value);
@@ -104,7 +104,7 @@ impl JsonObject {
 
     /// Adds a list of objects.
     #[must_use]
-    pub fn objects(mut self, name: &str, values: impl IntoIterator<Item = Self>) -> Self {
+    pub fn objects(mut self, name: &'static str, values: impl IntoIterator<Item = Self>) -> Self {
         self.name(name);
         self.push(b"[");
         for (index, value) in values.into_iter().enumerate() {
@@ -141,12 +141,16 @@ impl JsonObject {
         self.out
     }
 
-    fn name(&mut self, name: &str) {
+    /// Names are constants, in which nothing has to be escaped.
+    fn name(&mut self, name: &'static str) {
+        debug_assert!(is_plain(name));
+        self.room(name.len() + 4);
         if self.out.len() > 1 {
-            self.push(b",");
+            self.out.push(b',');
         }
-        self.string(name);
-        self.push(b":");
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 
     fn string(&mut self, text: &str) {
@@ -185,34 +189,36 @@ fn escaped_length(text: &str) -> usize {
 
 /// Appends `text` to `out` as a JSON string, quotes included (RFC 8259 section 7).
 pub fn push_json_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
     escape(text, |piece| out.extend_from_slice(piece.as_bytes()));
+    out.push(b'"');
 }
 
 /// As [`push_json_string`], to a `String`.
 pub fn push_json_text(out: &mut String, text: &str) {
+    out.push('"');
     escape(text, |piece| out.push_str(piece));
+    out.push('"');
 }
 
 fn escape(text: &str, mut emit: impl FnMut(&str)) {
-    emit("\"");
+    if is_plain(text) {
+        return emit(text);
+    }
     let mut rest = text;
-    // `is_plain` is there for speed: a text of which it is true has no place to split at.
-    if !is_plain(text) {
-        while let Some((plain, byte, tail)) = split_at_escape(rest) {
-            emit(plain);
-            match byte {
-                b'"' => emit("\\\""),
-                b'\\' => emit("\\\\"),
-                b'\n' => emit("\\n"),
-                b'\r' => emit("\\r"),
-                b'\t' => emit("\\t"),
-                _ => emit(&format!("\\u{byte:04x}")),
-            }
-            rest = tail;
+    while let Some((plain, byte, tail)) = split_at_escape(rest) {
+        emit(plain);
+        match byte {
+            b'"' => emit("\\\""),
+            b'\\' => emit("\\\\"),
+            b'\n' => emit("\\n"),
+            b'\r' => emit("\\r"),
+            b'\t' => emit("\\t"),
+            _ => emit(&format!("\\u{byte:04x}")),
         }
+        rest = tail;
     }
     emit(rest);
-    emit("\"");
 }
 
 /// Splits at the first byte that must be escaped; such bytes are ASCII, so both sides are whole.
