@@ -66,6 +66,9 @@ pub enum HeadFault {
     /// A header that may stand once stands more often.
     #[error("the header {0} may be sent once only")]
     Repeated(&'static str),
+    /// A `Transfer-Encoding` other than `chunked`: the body would be read in one way here and in another elsewhere.
+    #[error("the Transfer-Encoding may be chunked alone")]
+    TransferEncoding,
     /// `Connection` names a header, which would be gone behind any proxy.
     #[error("the Connection header may name close, keep-alive and te alone")]
     HopByHop,
@@ -97,7 +100,9 @@ impl Error {
         match self {
             // AWS sends no message with an unknown target.
             Self::Head(HeadFault::Target) => Cow::Owned(Exception::unknown_operation()),
-            Self::Head(HeadFault::Repeated(_) | HeadFault::HopByHop) => owned(Kind::Validation, self.to_string()),
+            Self::Head(HeadFault::Repeated(_) | HeadFault::TransferEncoding | HeadFault::HopByHop) => {
+                owned(Kind::Validation, self.to_string())
+            }
             // For these AWS has an XML 404, which no JSON client can read: here its name as JSON, with a text.
             Self::Head(_) => owned(Kind::UnknownOperation, self.to_string()),
             Self::Body(BodyFault::TooLarge(_)) => owned(Kind::RequestEntityTooLarge, self.to_string()),

@@ -26,12 +26,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let config = match Config::load(&arguments.config) {
+    let config = match super::load(&arguments.config) {
         Ok(config) => config,
-        Err(faults) => {
-            eprintln!("{faults}");
-            return ExitCode::from(BAD_CONFIG);
-        }
+        Err(code) => return code,
     };
     for warning in &config.warnings {
         eprintln!("warning: {warning}");

@@ -7,9 +7,12 @@ mod page;
 mod quickstart;
 mod serve;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Config;
 
 /// The configuration is at fault (`EX_USAGE` of sysexits.h): nothing was started.
 const BAD_CONFIG: u8 = 64;
@@ -75,6 +78,14 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Credentials(command) => credentials::run(&command),
     }
+}
+
+/// The configuration in `file`, or the exit code once its faults are told.
+fn load(file: &Path) -> Result<Config, ExitCode> {
+    Config::load(file).map_err(|faults| {
+        eprintln!("{faults}");
+        ExitCode::from(BAD_CONFIG)
+    })
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{BAD_CONFIG, FAILED};
+use super::FAILED;
 use crate::app;
 use crate::backend::local::LocalBackend;
 use crate::clock::Clock;
-use crate::config::{Backend, Config};
+use crate::config::Backend;
 
 /// Run the gateway until SIGTERM, then drain it.
 ///
@@ -29,12 +29,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let config = match Config::load(&arguments.config) {
+    let config = match super::load(&arguments.config) {
         Ok(config) => config,
-        Err(faults) => {
-            eprintln!("{faults}");
-            return ExitCode::from(BAD_CONFIG);
-        }
+        Err(code) => return code,
     };
     for warning in &config.warnings {
         tracing::warn!("{warning}");

@@ -67,6 +67,9 @@ fn operation(line: &RequestLine, headers: &HeaderMap) -> Result<Operation, HeadF
     if !is_aws_json_1_1(headers) {
         return Err(HeadFault::ContentType);
     }
+    if headers.get(TRANSFER_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(HeadFault::TransferEncoding);
+    }
     hop_by_hop(headers)?;
     let target = headers.get(AMZ_TARGET).ok_or(HeadFault::Target)?;
     Operation::from_target(target.as_bytes()).ok_or(HeadFault::Target)
@@ -162,6 +165,8 @@ mod tests {
             ),
             (head(|b| valid(b).header("x-amz-target", "TrentService.Decrypt")), HeadFault::Repeated("X-Amz-Target")),
             (head(|b| valid(b).header("host", "other")), HeadFault::Repeated("Host")),
+            (head(|b| valid(b).header("transfer-encoding", "gzip, chunked")), HeadFault::TransferEncoding),
+            (head(|b| valid(b).header("transfer-encoding", "identity")), HeadFault::TransferEncoding),
             (head(|b| valid(b).header("connection", "close, X-Amz-Date")), HeadFault::HopByHop),
             (head(|b| valid(b).header("connection", "authorization")), HeadFault::HopByHop),
             (head(|b| valid(b).header("connection", "keep-alive, user-agent")), HeadFault::HopByHop),

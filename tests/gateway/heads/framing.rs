@@ -124,6 +124,19 @@ fn a_request_with_two_lengths_ends_its_connection() {
     }
 }
 
+#[test]
+fn a_body_in_another_coding_than_chunks_is_refused() {
+    let gateway = Site::new().start();
+    for coding in ["gzip, chunked", "identity, chunked", "chunked;q=1, chunked"] {
+        let request = valid(&gateway).chunked(1024).replace("transfer-encoding", |_| coding.into());
+        let answer = gateway.connect().exchange(&request);
+        assert_eq!(answer.refused().kind(), (400, "ValidationException"), "{coding}");
+        assert_eq!(gateway.record(&answer)["errorCode"], "ValidationException");
+    }
+    let any_case = valid(&gateway).chunked(1024).replace("transfer-encoding", |_| "Chunked".into());
+    gateway.connect().exchange(&any_case).granted();
+}
+
 /// A line may end with LF alone (RFC 9112 section 2.2), and what stands behind it is a header like any other: there is
 /// no way to hide one.
 #[test]
