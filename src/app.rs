@@ -3,12 +3,15 @@
 //!
 //! Draining: readiness fails and no connection is accepted any more; answers carry `Connection: close`; idle
 //! connections stay until the deadline, in case their client is just sending; then all are closed after the answer
-//! they are on. Changes under way are stored and recorded, and the audit file is complete, before the program ends.
+//! they are on, and what is left is cut. Changes under way are stored and recorded, and the audit file is complete,
+//! before the program ends.
+
+mod ending;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use self::ending::Ending;
 use crate::admin::{self, Readiness};
 use crate::audit::{Recorder, Unwritable, Writer};
 use crate::backend::local::LocalBackend;
@@ -36,6 +40,9 @@ const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 64 * 1024;
 /// How long the last answers may take once every connection has been told to close.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long the last changes and records may take to reach the disk: with the 15 s of a drain and the last answers it
+/// is just less than Kubernetes' 30 s of grace.
+const LAST_RECORDS: Duration = Duration::from_secs(9);
 /// How often a drain looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(20);
 
@@ -70,6 +77,9 @@ pub enum RunError {
     /// Records are left that could not be written.
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
+    /// What writes the last records; names it.
+    #[error("{0} did not end in time, so records of the last requests may be missing: see whether its disk works")]
+    Unended(&'static str),
     /// A name of `accepted_hosts`.
     #[error(transparent)]
     Host(#[from] InvalidHost),
@@ -123,7 +133,8 @@ struct App {
     threads: Vec<JoinHandle<()>>,
     phase: watch::Sender<Phase>,
     signals: Signals,
-    health: Arc<Health>,
+    backend: Arc<LocalBackend>,
+    audit: Arc<Writer>,
     drain_timeout: Duration,
 }
 
@@ -154,7 +165,7 @@ impl App {
             limits: connection_limits(config),
             in_flight: Arc::new(InFlight::new(in_flight_caps(config))),
             tls: config.listen.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.server))),
-            phase: watched.clone(),
+            phase: watched,
         };
         let (workers, threads) = Workers::start(config.server.workers.get(), &worker)?;
         Ok(Self {
@@ -165,7 +176,8 @@ impl App {
             threads,
             phase,
             signals,
-            health: Arc::new(Health { phase: watched, audit, backend }),
+            backend,
+            audit,
             drain_timeout: config.server.drain_timeout,
         })
     }
@@ -174,9 +186,11 @@ impl App {
         let mut watched = self.phase.subscribe();
         let ended = async move {
             // The probes answer until the connections are closed.
-            let _ = watched.wait_for(|phase| *phase == Phase::Closing).await;
+            let _ = watched.wait_for(|phase| *phase >= Phase::Closing).await;
         };
-        let probes = tokio::spawn(admin::serve(self.admin, Arc::clone(&self.health) as Arc<dyn Readiness>, ended));
+        let (audit, backend) = (Arc::clone(&self.audit), Arc::downgrade(&self.backend));
+        let health = Health { phase: self.phase.subscribe(), audit, backend };
+        let probes = tokio::spawn(admin::serve(self.admin, Arc::new(health), ended));
         let accepting = tokio::spawn(server::accept(self.listener, Arc::clone(&self.workers), self.phase.subscribe()));
         self.signals.next().await;
         tracing::info!("draining");
@@ -189,16 +203,13 @@ impl App {
         self.phase.send_replace(Phase::Closing);
         idle(&self.workers, LAST_ANSWERS).await;
         let left = self.workers.connections();
-        drop(self.workers);
-        if left == 0 {
-            for thread in self.threads {
-                let _ = thread.join();
-            }
-        } else {
+        if left > 0 {
             tracing::warn!(connections = left, "connections that did not end in time are cut");
         }
+        self.phase.send_replace(Phase::Cut);
+        drop(self.workers);
         let _ = probes.await;
-        self.health.audit.drain(LAST_ANSWERS)?;
+        Ending { workers: self.threads, backend: self.backend, audit: self.audit }.end(LAST_RECORDS).await?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -267,13 +278,15 @@ impl Signals {
 struct Health {
     phase: watch::Receiver<Phase>,
     audit: Arc<Writer>,
-    backend: Arc<LocalBackend>,
+    /// Not its owner: a probe must not keep the key store open.
+    backend: Weak<LocalBackend>,
 }
 
 impl Readiness for Health {
     fn unready(&self) -> Vec<String> {
         let draining = (*self.phase.borrow() != Phase::Serving).then(|| "draining".to_owned());
         let audit = self.audit.health().err().map(|unwritable| unwritable.to_string());
-        draining.into_iter().chain(audit).chain(self.backend.unready()).collect()
+        let store = self.backend.upgrade().and_then(|backend| backend.unready());
+        draining.into_iter().chain(audit).chain(store).collect()
     }
 }

@@ -18,9 +18,9 @@ const OBJECT_CAP: usize = 100 * 1024;
 const KEPT_BYTES: usize = 64 * 1024;
 /// `eventName` of a request that names no operation.
 const NO_OPERATION: &str = "UnknownOperation";
-/// `errorCode` of a request whose client went away before there was an answer.
+/// `errorCode` of a request whose connection ended before there was an answer: by its client, or at the gateway's end.
 pub(super) const HUNG_UP: &str = "ClientDisconnected";
-const HUNG_UP_MESSAGE: &str = "the client closed the connection before it was answered";
+const HUNG_UP_MESSAGE: &str = "the connection ended before the request was answered";
 
 /// The parts of a record that are the same for all records of a process.
 pub(super) struct Site {

@@ -13,7 +13,7 @@ const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 /// The body's time and as much again for the rest.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// Half of Kubernetes' 30 s of grace, so that the process ends by itself.
+/// Half of Kubernetes' 30 s of grace: what follows (the last answers, changes and records) may take almost the rest.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// At 20 µs each, under a tenth of a second of work for one core.
 const MAX_IN_FLIGHT: usize = 4096;
@@ -45,7 +45,7 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// A whole call, from its head to its answer.
     pub request_timeout: Duration,
-    /// From the signal to the end of the process.
+    /// From the signal until idle connections are closed.
     pub drain_timeout: Duration,
     /// Requests at once.
     pub max_in_flight: usize,

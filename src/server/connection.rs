@@ -108,7 +108,7 @@ where
 
 async fn closing(phase: &mut watch::Receiver<Phase>) {
     // Dropped at once: what it holds must not be held across an await.
-    let _ = phase.wait_for(|phase| *phase == Phase::Closing).await.is_ok();
+    let _ = phase.wait_for(|phase| *phase >= Phase::Closing).await.is_ok();
 }
 
 /// The stack as one connection uses it: without a clone a request.

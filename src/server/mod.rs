@@ -30,6 +30,8 @@ pub enum Phase {
     Draining,
     /// Idle connections are closed, the last answers are on their way.
     Closing,
+    /// What is still open is dropped, and each request on it is recorded as unanswered.
+    Cut,
 }
 
 /// How long an accept that failed for want of file descriptors waits before the next.

@@ -51,8 +51,8 @@ struct Thread {
 }
 
 impl Workers {
-    /// Starts `count` threads. They end when the phase is [`Phase::Closing`] and their connections have ended,
-    /// or when this is dropped and they have.
+    /// Starts `count` threads. Once this is dropped they end with their last connection, at the latest in
+    /// [`Phase::Cut`].
     ///
     /// # Errors
     ///
@@ -103,6 +103,7 @@ async fn run<S: Gateway>(
     counter: Arc<AtomicUsize>,
     mut incoming: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
 ) {
+    let mut phase = worker.phase.clone();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -122,5 +123,11 @@ async fn run<S: Gateway>(
             Some(_) = connections.join_next() => {}
         }
     }
-    while connections.join_next().await.is_some() {}
+    let ended = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = ended => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
+    }
+    // Whatever a request held is dropped here and now, on this thread: its record is written by that.
+    connections.shutdown().await;
 }

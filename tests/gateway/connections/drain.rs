@@ -128,3 +128,23 @@ fn a_change_that_was_answered_before_the_end_is_there_afterwards() {
         gateway.call(&gateway.site.admin, "DescribeKey", &json!({"KeyId": arn})).granted();
     }
 }
+
+#[test]
+fn a_request_that_is_cut_at_the_end_is_recorded() {
+    let mut gateway = Site::new().start();
+    let request = random(&gateway, 8);
+    let mut cut = gateway.connect();
+    // Its body does not come.
+    cut.begin(&request);
+    gateway.signal("TERM");
+    draining(&gateway);
+    gateway.signal("TERM");
+    cut.closed();
+    assert_eq!(gateway.ended().code(), Some(0), "{}", gateway.log());
+    let records = gateway.records();
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!(records[0]["eventName"], "GenerateRandom");
+    // Nobody is blamed for what the gateway's end did.
+    assert_eq!(records[0]["errorCode"], "ClientDisconnected");
+    assert_eq!(records[0]["errorMessage"], "the connection ended before the request was answered");
+}
