@@ -1,12 +1,14 @@
-//! Caps what the gateway holds at once: requests, and bytes of their bodies, in all and for each IP address.
+//! Caps what the gateway holds at once: requests, and bytes of their bodies, in all and for each peer.
 //!
-//! A connection takes its address's account once, when it is accepted; a request then only counts in it, with
+//! A connection takes its peer's account once, when it is accepted; a request then only counts in it, with
 //! no lock and no look-up.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::Network;
 
 /// A body of this many bytes is one of the many: a data-key call with an encryption context.
 const SMALL_BODY: usize = 8 * 1024;
@@ -16,11 +18,11 @@ const SMALL_BODY: usize = 8 * 1024;
 pub struct InFlightCaps {
     /// Requests of all peers together.
     pub requests: usize,
-    /// Requests of one IP address.
+    /// Requests of one peer's network.
     pub requests_per_peer: usize,
     /// Bytes of bodies of all peers together.
     pub body_bytes: usize,
-    /// Bytes of bodies of one IP address.
+    /// Bytes of bodies of one peer's network.
     pub body_bytes_per_peer: usize,
 }
 
@@ -34,7 +36,7 @@ pub struct Overloaded(pub &'static str);
 pub struct InFlight {
     caps: InFlightCaps,
     total: Usage,
-    peers: Mutex<HashMap<IpAddr, Weak<PeerAccount>>>,
+    peers: Mutex<HashMap<Network, Weak<PeerAccount>>>,
     /// Requests whose bodies have not come yet.
     awaited: AtomicUsize,
     /// Requests that were refused.
@@ -47,12 +49,12 @@ struct Usage {
     body_bytes: AtomicUsize,
 }
 
-/// What one IP address has in flight; shared by its connections and gone with the last of them.
+/// What one peer's network has in flight; shared by its connections and gone with the last of them.
 #[derive(Debug)]
 pub struct PeerAccount {
     all: Arc<InFlight>,
     usage: Usage,
-    address: IpAddr,
+    network: Network,
 }
 
 impl InFlight {
@@ -83,12 +85,13 @@ impl InFlight {
     /// The account of a connection from `address`.
     #[must_use]
     pub fn account(self: &Arc<Self>, address: IpAddr) -> Arc<PeerAccount> {
+        let network = Network::of(address);
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = peers.get(&address).and_then(Weak::upgrade) {
+        if let Some(account) = peers.get(&network).and_then(Weak::upgrade) {
             return account;
         }
-        let account = Arc::new(PeerAccount { all: Arc::clone(self), usage: Usage::default(), address });
-        peers.insert(address, Arc::downgrade(&account));
+        let account = Arc::new(PeerAccount { all: Arc::clone(self), usage: Usage::default(), network });
+        peers.insert(network, Arc::downgrade(&account));
         account
     }
 }
@@ -155,9 +158,9 @@ impl Drop for AwaitedBody {
 impl Drop for PeerAccount {
     fn drop(&mut self) {
         let mut peers = self.all.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        // A new account of the same address may stand there already; it stays.
-        if peers.get(&self.address).is_some_and(|account| account.strong_count() == 0) {
-            peers.remove(&self.address);
+        // A new account of the same network may stand there already; it stays.
+        if peers.get(&self.network).is_some_and(|account| account.strong_count() == 0) {
+            peers.remove(&self.network);
         }
     }
 }
@@ -232,6 +235,16 @@ mod tests {
         assert!(one.admit().is_ok());
         drop(other);
         assert_eq!((all.requests(), all.shed()), (0, 2));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_peer() {
+        let all = Arc::new(InFlight::new(CAPS));
+        let account = |text: &str| all.account(text.parse().unwrap());
+        let places = ["2001:db8:0:1::1", "2001:db8:0:1:ffff::2"].map(|address| account(address).admit().unwrap());
+        assert!(account("2001:db8:0:1::3").admit().is_err());
+        assert!(account("2001:db8:0:2::1").admit().is_ok());
+        drop(places);
     }
 
     #[test]

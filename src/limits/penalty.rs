@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Network;
 use crate::clock::{Clock, Timestamp};
 
 /// Failures that cost no delay.
@@ -25,7 +26,7 @@ const MOST_FAILURES: u32 = 30;
 /// How many peers each of the two generations of the table holds, at some 40 bytes each.
 const PEERS: usize = 4096;
 
-/// The failures of each peer, by IPv4 address or IPv6 network of 64 bits.
+/// The failures of each peer's network.
 pub struct PeerPenalty {
     clock: Clock,
     peers: usize,
@@ -36,8 +37,8 @@ pub struct PeerPenalty {
 /// again moves to the new one, so a flood of addresses drives out only those that have paused.
 #[derive(Default)]
 struct Table {
-    new: HashMap<IpAddr, Entry>,
-    old: HashMap<IpAddr, Entry>,
+    new: HashMap<Network, Entry>,
+    old: HashMap<Network, Entry>,
 }
 
 #[derive(Clone, Copy)]
@@ -56,7 +57,7 @@ impl PeerPenalty {
     /// Counts a failure of `peer` and says for how long to hold back its answer.
     #[must_use]
     pub fn failed(&self, peer: IpAddr) -> Duration {
-        let (now, network) = (self.clock.now(), network(peer));
+        let (now, network) = (self.clock.now(), Network::of(peer));
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let before = table.new.get(&network).or_else(|| table.old.get(&network)).copied();
         let entry = before.map_or(Entry { failures: 1, since: now }, |entry| entry.failed_again(now));
@@ -96,14 +97,6 @@ fn delay(failures: u32) -> Duration {
     match failures.checked_sub(FREE + 1) {
         None => Duration::ZERO,
         Some(doublings) => FIRST_DELAY.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_DELAY),
-    }
-}
-
-/// What is taken for one peer: whoever has an IPv6 address has the 2^64 beside it too.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
