@@ -30,12 +30,17 @@ use crate::config::{AuditTarget, Config};
 use crate::gateway::{Parts, gateway};
 use crate::limits::{InFlight, InFlightCaps, Limits, PeerPenalty};
 use crate::random::Exhausted;
-use crate::server::{self, ConnectionLimits, Phase, Worker, Workers};
+use crate::server::{self, ConnectionCaps, ConnectionLimits, Phase, Worker, Workers};
 use crate::sigv4::InvalidHost;
 use crate::state::Snapshot;
 
 /// A TLS handshake is two round trips; what takes longer holds a connection for nothing.
 const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// Who connects has something to ask: only a connection that has been used may wait for as long as it is kept.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+/// File descriptors that no client may take: probes need up to 64, the rest is for listeners, store, audit log and
+/// upstream.
+const OTHER_DESCRIPTORS: u64 = 256;
 /// A head of KMS is under 2 KiB; a session token of AWS's adds up to 8.
 const HEAD_BYTES: usize = 64 * 1024;
 /// How long the last answers may take once every connection has been told to close.
@@ -167,7 +172,7 @@ impl App {
             tls: config.listen.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.server))),
             phase: watched,
         };
-        let (workers, threads) = Workers::start(config.server.workers.get(), &worker)?;
+        let (workers, threads) = Workers::start(config.server.workers.get(), connection_caps(config), &worker)?;
         Ok(Self {
             listening,
             listener,
@@ -240,10 +245,26 @@ fn audit_writer(target: &AuditTarget) -> Result<Writer, RunError> {
 fn connection_limits(config: &Config) -> ConnectionLimits {
     ConnectionLimits {
         tls_handshake: TLS_HANDSHAKE,
+        first_byte: FIRST_BYTE.min(config.server.idle_timeout),
         head_read: config.server.head_read_timeout,
         idle: config.server.idle_timeout,
         head_bytes: HEAD_BYTES,
     }
+}
+
+/// What is configured, or what there are file descriptors for: without one left not even a probe could be answered.
+fn connection_caps(config: &Config) -> ConnectionCaps {
+    let (all, per_peer) = (config.server.max_connections, config.server.max_connections_per_peer);
+    let limit = server::raise_limit().unwrap_or(u64::MAX);
+    let room = usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS).max(limit / 2)).unwrap_or(usize::MAX);
+    if room < all {
+        tracing::warn!(
+            file_descriptors = limit,
+            connections = room,
+            "fewer connections are let in than server.max_connections: raise the limit (ulimit -n) or lower the setting"
+        );
+    }
+    ConnectionCaps { all: all.min(room), per_peer: per_peer.min(room) }
 }
 
 fn in_flight_caps(config: &Config) -> InFlightCaps {

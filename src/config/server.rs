@@ -24,10 +24,14 @@ const MAX_IN_FLIGHT_PER_PEER: usize = MAX_IN_FLIGHT / 4;
 /// As [`MAX_IN_FLIGHT_PER_PEER`].
 const MAX_BODY_BYTES_HELD_PER_PEER: usize = MAX_BODY_BYTES_HELD / 4;
 
+/// Each may hold some 80 KB for the few seconds that its head takes: 800 MB if all did it at once.
+const MAX_CONNECTIONS: usize = 10_000;
+
 /// The largest body of any operation: a cap below it would refuse what the operation allows.
 const LARGEST_BODY: u64 = 1024 * 1024;
 const MOST_WORKERS: u64 = 1024;
 const MOST_IN_FLIGHT: u64 = 1_000_000;
+const MOST_CONNECTIONS: u64 = 1_000_000;
 const MOST_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 const TEN_MINUTES_MS: u64 = 600_000;
 const ONE_HOUR_MS: u64 = 3_600_000;
@@ -47,13 +51,17 @@ pub struct Server {
     pub request_timeout: Duration,
     /// From the signal until idle connections are closed.
     pub drain_timeout: Duration,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once of one peer's network.
+    pub max_connections_per_peer: usize,
     /// Requests at once.
     pub max_in_flight: usize,
-    /// Requests at once of one peer's address.
+    /// Requests at once of one peer's network.
     pub max_in_flight_per_peer: usize,
     /// Bytes of bodies at once.
     pub max_body_bytes_held: usize,
-    /// Bytes of bodies at once of one peer's address.
+    /// Bytes of bodies at once of one peer's network.
     pub max_body_bytes_held_per_peer: usize,
 }
 
@@ -66,6 +74,8 @@ impl Default for Server {
             idle_timeout: IDLE_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
             drain_timeout: DRAIN_TIMEOUT,
+            max_connections: MAX_CONNECTIONS,
+            max_connections_per_peer: quarter(MAX_CONNECTIONS),
             max_in_flight: MAX_IN_FLIGHT,
             max_in_flight_per_peer: MAX_IN_FLIGHT_PER_PEER,
             max_body_bytes_held: MAX_BODY_BYTES_HELD,
@@ -84,6 +94,7 @@ pub(super) fn server(section: &Section<'_>) -> Server {
         let given = section.get(key).and_then(|value| value.number(1..=longest));
         given.map_or(default, Duration::from_millis)
     };
+    let max_connections = count("max_connections", 1..=MOST_CONNECTIONS, default.max_connections);
     let max_in_flight = count("max_in_flight", 1..=MOST_IN_FLIGHT, default.max_in_flight);
     let max_body_bytes_held = count("max_body_bytes_held", LARGEST_BODY..=MOST_BYTES, default.max_body_bytes_held);
     let bytes_per_peer = default.max_body_bytes_held_per_peer.min(max_body_bytes_held);
@@ -95,6 +106,8 @@ pub(super) fn server(section: &Section<'_>) -> Server {
         idle_timeout: millis("idle_timeout_ms", ONE_HOUR_MS, default.idle_timeout),
         request_timeout: millis("request_timeout_ms", TEN_MINUTES_MS, default.request_timeout),
         drain_timeout: millis("drain_timeout_ms", TEN_MINUTES_MS, default.drain_timeout),
+        max_connections,
+        max_connections_per_peer: count("max_connections_per_peer", 1..=MOST_CONNECTIONS, quarter(max_connections)),
         max_in_flight,
         max_in_flight_per_peer: count(
             "max_in_flight_per_peer",
@@ -109,6 +122,11 @@ pub(super) fn server(section: &Section<'_>) -> Server {
     server
 }
 
+/// What one peer may have of all: others are left with three times as much.
+const fn quarter(all: usize) -> usize {
+    all.div_ceil(4)
+}
+
 /// Settings that make no sense together.
 fn consistent(section: &Section<'_>, server: &Server) {
     if server.request_timeout < server.body_read_timeout {
@@ -119,6 +137,7 @@ fn consistent(section: &Section<'_>, server: &Server) {
         );
     }
     for (key, peer, all) in [
+        ("max_connections_per_peer", server.max_connections_per_peer, server.max_connections),
         ("max_in_flight_per_peer", server.max_in_flight_per_peer, server.max_in_flight),
         ("max_body_bytes_held_per_peer", server.max_body_bytes_held_per_peer, server.max_body_bytes_held),
     ] {

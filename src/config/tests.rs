@@ -58,6 +58,7 @@ fn the_least_configuration_has_the_defaults_of_the_design() {
     assert_eq!(server.body_read_timeout.as_secs(), 10);
     assert_eq!(server.idle_timeout.as_secs(), 120);
     assert_eq!(server.drain_timeout.as_secs(), 15);
+    assert_eq!((server.max_connections, server.max_connections_per_peer), (10_000, 2_500));
     assert_eq!(server.max_in_flight, 4096);
     assert_eq!(server.max_body_bytes_held, 16 * 1024 * 1024);
     assert!(!config.auth.uniform_errors);
@@ -207,6 +208,13 @@ fn bounds_of_the_server_must_fit_together() {
         fault_of("[server]\nmax_in_flight = 10\nmax_in_flight_per_peer = 11\n").0,
         "server.max_in_flight_per_peer"
     );
+    assert_eq!(
+        fault_of("[server]\nmax_connections = 10\nmax_connections_per_peer = 11\n").0,
+        "server.max_connections_per_peer"
+    );
+    assert_eq!(fault_of("[server]\nmax_connections = 0\n").0, "server.max_connections");
+    let server = loaded(&format!("{LEAST}[server]\nmax_connections = 10\n")).unwrap().server;
+    assert_eq!(server.max_connections_per_peer, 3, "a quarter of what all may have");
     assert_eq!(fault_of("[server]\nmax_body_bytes_held = 1048575\n").0, "server.max_body_bytes_held");
     let server =
         loaded(&format!("{LEAST}[server]\nmax_in_flight = 10\nmax_body_bytes_held = 1048576\n")).unwrap().server;

@@ -46,6 +46,8 @@ impl<S> Gateway for S where
 pub struct ConnectionLimits {
     /// The TLS handshake.
     pub tls_handshake: Duration,
+    /// The first byte of its first request.
+    pub first_byte: Duration,
     /// A request's head, from its first byte.
     pub head_read: Duration,
     /// Between an answer and the next request's first byte.
@@ -77,7 +79,8 @@ where
 {
     let address = peer.address;
     let reading = Arc::new(ReadPhase::default());
-    let limits = ReadLimits { idle: worker.limits.idle, head: worker.limits.head_read };
+    let ConnectionLimits { first_byte, idle, head_read, .. } = worker.limits;
+    let limits = ReadLimits { first: first_byte, idle, head: head_read };
     let io = HeadTimer::new(io, Arc::clone(&reading), limits);
     let mut phase = worker.phase.clone();
     let service =

@@ -1,4 +1,4 @@
-//! Bounds how long a connection may wait for a request: idle before its first byte, and in the middle of its head.
+//! Bounds how long a connection may wait for a request: before its first byte, and in the middle of its head.
 //!
 //! hyper has one timer for both, and sets it anew for every request. The two need different limits, and a timer costs
 //! more than all else that a waiting connection costs: this wraps the connection's bytes and keeps one timer for its
@@ -46,7 +46,9 @@ impl ReadPhase {
 /// How long a connection may wait for what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadLimits {
-    /// For a request's first byte.
+    /// For the first byte of its first request.
+    pub(super) first: Duration,
+    /// For the first byte of a later one.
     pub(super) idle: Duration,
     /// For the rest of its head.
     pub(super) head: Duration,
@@ -55,7 +57,9 @@ pub(super) struct ReadLimits {
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
-    /// For a request's first byte.
+    /// For the first byte of its first request.
+    First,
+    /// For the first byte of a later one.
     Idle,
     /// For the rest of a head.
     Head,
@@ -77,8 +81,8 @@ pub(super) struct HeadTimer<Io> {
 
 impl<Io> HeadTimer<Io> {
     pub(super) fn new(io: Io, phase: Arc<ReadPhase>, limits: ReadLimits) -> Self {
-        let timer = Box::pin(sleep(limits.idle));
-        Self { io, phase, limits, waiting: Waiting::Idle, until: None, answers: 0, timer }
+        let timer = Box::pin(sleep(limits.first));
+        Self { io, phase, limits, waiting: Waiting::First, until: None, answers: 0, timer }
     }
 
     /// Waits no longer than the limit of what is waited for.
@@ -86,6 +90,7 @@ impl<Io> HeadTimer<Io> {
         let until = *self.until.get_or_insert_with(|| {
             Instant::now()
                 + match self.waiting {
+                    Waiting::First => self.limits.first,
                     Waiting::Idle => self.limits.idle,
                     Waiting::Head => self.limits.head,
                 }
@@ -122,7 +127,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for HeadTimer<Io> {
             Poll::Pending if this.phase.in_request.load(Ordering::Relaxed) => Poll::Pending,
             Poll::Pending => this.poll_limit(cx),
             Poll::Ready(done) => {
-                if this.waiting == Waiting::Idle && buf.filled().len() > before {
+                if this.waiting != Waiting::Head && buf.filled().len() > before {
                     this.wait_for(Waiting::Head);
                 }
                 Poll::Ready(done)
@@ -142,5 +147,39 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for HeadTimer<Io> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const LIMITS: ReadLimits =
+        ReadLimits { first: Duration::from_secs(10), idle: Duration::from_mins(2), head: Duration::from_secs(5) };
+
+    /// How long a connection is waited for that has sent this, once that is dealt with.
+    async fn given_up_after(sent: &[u8], deal_with_it: impl FnOnce(&ReadPhase)) -> Duration {
+        let (mut client, server) = duplex(64);
+        let phase = Arc::new(ReadPhase::default());
+        let mut io = HeadTimer::new(server, Arc::clone(&phase), LIMITS);
+        client.write_all(sent).await.unwrap();
+        io.read_exact(&mut vec![0; sent.len()]).await.unwrap();
+        deal_with_it(&phase);
+        let began = Instant::now();
+        assert_eq!(io.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_at_all_is_given_up_sooner_than_one_that_has_been_used() {
+        assert_eq!(given_up_after(b"", |_| ()).await, LIMITS.first);
+        assert_eq!(given_up_after(b"POST /", |_| ()).await, LIMITS.head);
+        let answered = |phase: &ReadPhase| {
+            phase.head_is_read();
+            phase.answer_is_made();
+        };
+        assert_eq!(given_up_after(b"POST / HTTP/1.1\r\n\r\n", answered).await, LIMITS.idle);
     }
 }

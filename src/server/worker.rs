@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Phase;
 use super::connection::{ConnectionLimits, Gateway, serve};
+use super::places::{ConnectionCaps, Full, Place, Places};
 use crate::audit::TlsDetails;
 use crate::limits::InFlight;
 use crate::stage::Peer;
@@ -42,22 +43,35 @@ impl<S> Worker<S> {
 #[derive(Debug)]
 pub struct Workers {
     threads: Vec<Thread>,
+    places: Arc<Places>,
 }
 
 #[derive(Debug)]
 struct Thread {
     connections: Arc<AtomicUsize>,
-    incoming: mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>,
+    incoming: mpsc::UnboundedSender<Accepted>,
+}
+
+/// A connection that has a place and, as yet, no worker.
+#[derive(Debug)]
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    place: Place,
 }
 
 impl Workers {
-    /// Starts `count` threads. Once this is dropped they end with their last connection, at the latest in
+    /// Starts `count` threads, which hold no more connections than `caps`. Once this is dropped they end with their last connection, at the latest in
     /// [`Phase::Cut`].
     ///
     /// # Errors
     ///
     /// When the operating system gives no thread or no runtime.
-    pub fn start<S: Gateway>(count: usize, worker: &Worker<S>) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
+    pub fn start<S: Gateway>(
+        count: usize,
+        caps: ConnectionCaps,
+        worker: &Worker<S>,
+    ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let mut threads = Vec::with_capacity(count);
         let mut handles = Vec::with_capacity(count);
         for index in 0..count {
@@ -69,7 +83,7 @@ impl Workers {
             handles.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(body)?);
             threads.push(Thread { connections, incoming: sender });
         }
-        Ok((Self { threads }, handles))
+        Ok((Self { threads, places: Arc::new(Places::new(caps)) }, handles))
     }
 
     /// Connections open now.
@@ -78,14 +92,23 @@ impl Workers {
         self.threads.iter().map(|thread| thread.connections.load(Ordering::Relaxed)).sum()
     }
 
+    /// Connections closed as soon as they were accepted, because too many were open, since the start.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.places.refused()
+    }
+
     /// Gives a connection, which must not block, to the worker that has the fewest; that one binds it to its runtime.
-    pub(super) fn hand_over(&self, stream: std::net::TcpStream, peer: SocketAddr) {
+    /// Closes it if there is no place for it.
+    pub(super) fn hand_over(&self, stream: std::net::TcpStream, peer: SocketAddr) -> Result<(), Full> {
+        let place = self.places.take(peer.ip())?;
         let fewest = self.threads.iter().min_by_key(|thread| thread.connections.load(Ordering::Relaxed));
-        let Some(thread) = fewest else { return };
+        let Some(thread) = fewest else { return Ok(()) };
         thread.connections.fetch_add(1, Ordering::Relaxed);
-        if thread.incoming.send((stream, peer)).is_err() {
+        if thread.incoming.send(Accepted { stream, peer, place }).is_err() {
             thread.connections.fetch_sub(1, Ordering::Relaxed);
         }
+        Ok(())
     }
 }
 
@@ -101,18 +124,18 @@ impl Drop for Counted {
 async fn run<S: Gateway>(
     worker: Worker<S>,
     counter: Arc<AtomicUsize>,
-    mut incoming: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    mut incoming: mpsc::UnboundedReceiver<Accepted>,
 ) {
     let mut phase = worker.phase.clone();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             next = incoming.recv() => match next {
-                Some((stream, peer)) => {
+                Some(Accepted { stream, peer, place }) => {
                     let open = Counted(Arc::clone(&counter));
                     let worker = worker.clone();
                     connections.spawn(async move {
-                        let _open = open;
+                        let _held = (open, place);
                         if let Ok(stream) = TcpStream::from_std(stream) {
                             serve(stream, peer, worker).await;
                         }

@@ -1,5 +1,6 @@
 //! Connections: slow ones and idle ones, many requests on one, clients that hang up, and more than the gateway may hold.
 
+mod crowds;
 mod drain;
 
 use std::net::TcpListener;
