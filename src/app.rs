@@ -38,6 +38,8 @@ use crate::state::Snapshot;
 const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// Who connects has something to ask: only a connection that has been used may wait for as long as it is kept.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
+/// A client that takes nothing for as long as this has gone, or means no good: an answer is a few KiB.
+const WRITE: Duration = Duration::from_secs(10);
 /// File descriptors that no client may take: probes need up to 64, the rest is for listeners, store, audit log and
 /// upstream.
 const OTHER_DESCRIPTORS: u64 = 256;
@@ -248,6 +250,7 @@ fn connection_limits(config: &Config) -> ConnectionLimits {
         first_byte: FIRST_BYTE.min(config.server.idle_timeout),
         head_read: config.server.head_read_timeout,
         idle: config.server.idle_timeout,
+        write: WRITE,
         head_bytes: HEAD_BYTES,
     }
 }

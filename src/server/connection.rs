@@ -22,6 +22,7 @@ use tower::Service;
 use super::head_timer::{HeadTimer, ReadLimits, ReadPhase};
 use super::lingering::Lingering;
 use super::worker::Worker;
+use super::write_timer::WriteTimer;
 use super::{Phase, tls};
 use crate::layers::AnswerBody;
 use crate::random::Exhausted;
@@ -52,11 +53,14 @@ pub struct ConnectionLimits {
     pub head_read: Duration,
     /// Between an answer and the next request's first byte.
     pub idle: Duration,
+    /// For its client to take more of what it is sent.
+    pub write: Duration,
     /// Bytes of a request's head.
     pub head_bytes: usize,
 }
 
 pub(super) async fn serve<S: Gateway>(stream: TcpStream, peer: SocketAddr, worker: Worker<S>) {
+    let stream = WriteTimer::new(stream, worker.limits.write);
     let Some(acceptor) = worker.tls.clone() else {
         let peer = worker.peer(peer, None);
         return http(stream, peer, worker).await;

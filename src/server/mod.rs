@@ -14,6 +14,7 @@ mod lingering;
 mod places;
 mod tls;
 mod worker;
+mod write_timer;
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;

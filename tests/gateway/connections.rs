@@ -3,6 +3,7 @@
 mod crowds;
 mod drain;
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::thread::sleep;
 use std::time::Duration;
@@ -304,7 +305,7 @@ fn a_call_that_takes_too_long_is_ended() {
 }
 
 #[test]
-fn a_client_that_reads_nothing_holds_nobody_up() {
+fn a_client_that_reads_nothing_holds_nobody_up_and_is_let_go() {
     let gateway = Site::new().set("server.workers", 1).start();
     let mut deaf = gateway.connect();
     let key = gateway.create_key();
@@ -315,4 +316,6 @@ fn a_client_that_reads_nothing_holds_nobody_up() {
     while deaf.try_send(&request).is_ok() {}
     gateway.connect().exchange(&random(&gateway, 8)).granted();
     assert!(matches!(gateway.probe("/readyz"), (200, _)));
+    let let_go = |error: std::io::Error| (error.kind() != ErrorKind::WouldBlock).then_some(());
+    eventually("the end of the connection", || deaf.try_send(&request).err().and_then(let_go));
 }
