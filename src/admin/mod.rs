@@ -2,6 +2,9 @@
 //!
 //! Liveness is the process alone; readiness says why it is not ready. Neither depends on AWS, so that a fault
 //! there does not restart every pod.
+//!
+//! A connection is for one probe and a few seconds, so that nobody can take this listener for good. Who comes while all
+//! places are taken waits with the kernel, at the cost of no file descriptor.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,12 +18,17 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// A probe that does not send its request within this is gone.
 const HEAD_READ: Duration = Duration::from_secs(5);
+/// The whole of a connection: longer than any prober waits.
+const CONNECTION: Duration = Duration::from_secs(10);
+/// How long an accept that failed for want of file descriptors waits before the next.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Probes and scrapers are few; a flood of them must not take the gateway's file descriptors.
 const MAX_CONNECTIONS: usize = 64;
 
@@ -32,24 +40,24 @@ pub trait Readiness: Send + Sync + 'static {
 
 /// Serves the probes until `end` is done.
 pub async fn serve(listener: TcpListener, readiness: Arc<dyn Readiness>, end: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let accept = async {
-        loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-            let readiness = Arc::clone(&readiness);
-            tokio::spawn(async move {
-                connection(stream, readiness).await;
-                drop(place);
-            });
-        }
-    };
     tokio::select! {
-        () = accept => {}
+        () = accept(&listener, &readiness) => {}
         () = end => {}
+    }
+}
+
+async fn accept(listener: &TcpListener, readiness: &Arc<dyn Readiness>) {
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if open.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    open.spawn(timeout(CONNECTION, connection(stream, Arc::clone(readiness))));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+            Some(_) = open.join_next() => {}
+        }
     }
 }
 
@@ -65,6 +73,7 @@ async fn connection(stream: TcpStream, readiness: Arc<dyn Readiness>) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_READ)
+        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

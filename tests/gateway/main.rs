@@ -14,6 +14,7 @@ mod durability;
 mod files;
 mod limits;
 mod policy;
+mod probes;
 mod quickstart;
 mod sdk;
 

@@ -25,7 +25,7 @@ pub(crate) struct Gateway {
     /// Where clients come in.
     pub(crate) address: SocketAddr,
     /// Where probes are answered.
-    admin_address: SocketAddr,
+    pub(crate) admin_address: SocketAddr,
     /// Its files.
     pub(crate) site: Site,
 }
