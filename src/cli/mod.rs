@@ -3,6 +3,7 @@
 mod check;
 mod credentials;
 mod log;
+mod lossy;
 mod page;
 mod quickstart;
 mod serve;
@@ -11,6 +12,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use log::Log;
 
 use crate::config::Config;
 
@@ -68,13 +71,23 @@ pub fn run() -> ExitCode {
             return code;
         }
     };
-    if let Err(error) = log::init(&cli.log) {
-        eprintln!("kmsgate: --log: {error}");
-        return ExitCode::from(BAD_CONFIG);
-    }
+    let filter = match log::filter(&cli.log) {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("kmsgate: --log: {error}");
+            return ExitCode::from(BAD_CONFIG);
+        }
+    };
+    let log = match Log::start(filter) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("kmsgate: the log cannot be started: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
     match cli.command {
-        Command::Quickstart(arguments) => quickstart::run(&arguments),
-        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Quickstart(arguments) => quickstart::run(&arguments, &log),
+        Command::Serve(arguments) => serve::run(&arguments, &log),
         Command::Check(arguments) => check::run(&arguments),
         Command::Credentials(command) => credentials::run(&command),
     }

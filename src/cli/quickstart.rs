@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::log::{self, Log};
 use super::serve::failed;
 use super::{BAD_CONFIG, page};
 use crate::app;
@@ -85,33 +86,36 @@ pub(super) struct Quickstart {
     pub(super) data_dir: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
     let (config, backend, made) = match prepare(arguments) {
         Ok(prepared) => prepared,
         Err(Failure::Faults(faults)) => {
             eprintln!("{faults}");
             return ExitCode::from(BAD_CONFIG);
         }
-        Err(Failure::Other(error)) => return failed(error.as_ref()),
+        Err(Failure::Other(error)) => return failed(log, error.as_ref()),
     };
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     // With --json standard output is for one line alone.
-    let console = if arguments.json { Writer::threaded(io::stderr()) } else { Writer::stdout() };
+    let console = if arguments.json { Ok(log.stream()) } else { log::standard_output() };
     let console = match console {
         Ok(console) => console,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(log, &error),
     };
     let ready = |listening: app::Listening| {
         let text = if arguments.json { page::json(&made, listening) } else { page::page(&made, listening) };
-        print!("{text}");
         // Who reads it waits for it; that nobody may read it is no reason to stop.
-        let _ = io::stdout().flush();
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     };
-    match app::run(&config, backend, Some(console), ready) {
+    // Neither does anything wait for the console, so it needs no thread of the writer's.
+    let ended = app::run(&config, backend, Some(Writer::inline(console.clone())), ready);
+    console.finish(log::LAST_LINES);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(log, &error),
     }
 }
 

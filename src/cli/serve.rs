@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::FAILED;
+use super::log::Log;
 use crate::app;
 use crate::backend::local::LocalBackend;
 use crate::clock::Clock;
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
     config: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
     let config = match super::load(&arguments.config) {
         Ok(config) => config,
         Err(code) => return code,
@@ -42,18 +43,18 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Backend::Local { data_dir, root_key_file } = &config.backend;
     let backend = match LocalBackend::open(data_dir, root_key_file, &config.region, config.account, &Clock::System) {
         Ok(backend) => Arc::new(backend),
-        Err(error) => return failed(&error),
+        Err(error) => return failed(log, &error),
     };
     let ready = |listening: app::Listening| {
         tracing::info!(gateway = %listening.gateway, admin = %listening.admin, "ready");
     };
     match app::run(&config, backend, None, ready) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(log, &error),
     }
 }
 
-pub(super) fn failed(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("kmsgate: {error}");
+pub(super) fn failed(log: &Log, error: &dyn std::error::Error) -> ExitCode {
+    log.say(format_args!("kmsgate: {error}"));
     ExitCode::from(FAILED)
 }

@@ -1,10 +1,11 @@
 //! `kmsgate quickstart`: what it promises to a script, and what it makes.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ALLOW_ALL, Connection, Quickstart, Refusal, run};
+use crate::harness::{ALLOW_ALL, Connection, Quickstart, Refusal, now, run};
 
 fn data_key(quickstart: &Quickstart, name: &str) -> Value {
     quickstart
@@ -43,6 +44,24 @@ fn a_script_gets_one_line_with_all_that_it_needs() {
     probe.send(b"GET /readyz HTTP/1.1\r\nHost: probe\r\n\r\n");
     assert_eq!(probe.answer().status, 200);
     assert_eq!(quickstart.end(), (Some(0), String::new()));
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_stops_nothing() {
+    // Far more than a pipe holds, in lines of a hundred bytes.
+    const REQUESTS: usize = 2000;
+    let directory = tempfile::tempdir().unwrap();
+    let quickstart = Quickstart::start_unread(directory.path());
+    let host = quickstart.host("endpoint");
+    let mut connection = Connection::open(host.parse().unwrap());
+    let request = quickstart.caller.request(&host, "ListKeys", &json!({}));
+    for _ in 0..REQUESTS {
+        assert_eq!(connection.exchange(&request).refused().code, "AccessDeniedException");
+    }
+    drop(connection);
+    let began = now();
+    assert_eq!(quickstart.end(), (Some(0), String::new()));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -32,7 +32,18 @@ fn command(data_dir: &Path, more: &[&str]) -> Command {
 impl Quickstart {
     /// Starts it and waits for its line.
     pub(crate) fn start(data_dir: &Path, more: &[&str]) -> Self {
-        let mut child = command(data_dir, more).spawn().unwrap();
+        Self::spawn(command(data_dir, more))
+    }
+
+    /// As [`Self::start`], with a standard error that nobody reads.
+    pub(crate) fn start_unread(data_dir: &Path) -> Self {
+        let mut command = command(data_dir, &[]);
+        command.stderr(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut text = String::new();
         // It prints its line or ends.
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut text).unwrap();
