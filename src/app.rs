@@ -8,7 +8,7 @@
 
 mod ending;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -279,21 +279,34 @@ fn in_flight_caps(config: &Config) -> InFlightCaps {
     }
 }
 
-/// SIGTERM, from supervisors, and SIGINT, from a terminal.
+/// SIGTERM, from supervisors, and SIGINT, from a terminal. SIGHUP says that the terminal is gone, if there was one; to a
+/// daemon it says by custom that its configuration is to be read again, which would be no reason to end.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    on_terminal: bool,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            on_terminal: io::stdin().is_terminal(),
+        })
     }
 
+    /// Waits for one that ends the program.
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => if self.on_terminal { return },
+            }
+            tracing::warn!("SIGHUP: the configuration is read at the start alone; restart to take up a change");
         }
     }
 }

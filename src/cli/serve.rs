@@ -17,7 +17,8 @@ use crate::config::Backend;
 ///
 /// On the first start of the local backend the root key and the store are made. A store without its root key is
 /// never replaced: the program stops and says so. SIGTERM or SIGINT drains: readiness fails, requests under way are
-/// answered, changes under way are stored and recorded. A second signal ends the drain at once.
+/// answered, changes under way are stored and recorded. A second signal ends the drain at once. SIGHUP, without a
+/// terminal, does nothing: the configuration is read at the start alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   kmsgate serve --config /etc/kmsgate/kmsgate.toml

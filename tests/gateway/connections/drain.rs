@@ -148,3 +148,13 @@ fn a_request_that_is_cut_at_the_end_is_recorded() {
     assert_eq!(records[0]["errorCode"], "ClientDisconnected");
     assert_eq!(records[0]["errorMessage"], "the connection ended before the request was answered");
 }
+
+#[test]
+fn a_daemon_outlives_a_hang_up() {
+    let mut gateway = Site::new().start();
+    gateway.signal("HUP");
+    eventually("a word about it", || gateway.log().contains("SIGHUP").then_some(()));
+    gateway.connect().exchange(&random(&gateway, 8)).granted();
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().code(), Some(0), "{}", gateway.log());
+}
