@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -40,6 +40,9 @@ const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 const FIRST_BYTE: Duration = Duration::from_secs(10);
 /// A client that takes nothing for as long as this has gone, or means no good: an answer is a few KiB.
 const WRITE: Duration = Duration::from_secs(10);
+/// How many connections the kernel keeps until they are accepted: a restart of all clients comes within a millisecond,
+/// and the 128 of the libraries would make most of them wait a second for the kernel's next try.
+const BACKLOG: u32 = 1024;
 /// File descriptors that no client may take: probes need up to 64, the rest is for listeners, store, audit log and
 /// upstream.
 const OTHER_DESCRIPTORS: u64 = 256;
@@ -125,7 +128,7 @@ pub fn run(
     crate::random::bytes::<1>()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let app = App::start(config, backend, console).await?;
+        let app = App::start(config, backend, console)?;
         ready(app.listening);
         app.run_until_drained().await
     })
@@ -146,9 +149,9 @@ struct App {
 }
 
 impl App {
-    async fn start(config: &Config, backend: Arc<LocalBackend>, console: Option<Writer>) -> Result<Self, RunError> {
+    fn start(config: &Config, backend: Arc<LocalBackend>, console: Option<Writer>) -> Result<Self, RunError> {
         let signals = Signals::new()?;
-        let (listener, admin) = (listen(config.listen.address).await?, listen(config.admin).await?);
+        let (listener, admin) = (listen(config.listen.address)?, listen(config.admin)?);
         let listening = Listening { gateway: listener.local_addr()?, admin: admin.local_addr()? };
         let clock = Clock::System;
         let audit = Arc::new(audit_writer(&config.audit)?);
@@ -232,8 +235,15 @@ async fn idle(workers: &Workers, within: Duration) {
     let _ = tokio::time::timeout(within, empty).await;
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
-    TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })
+fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // Connections of a program that has just ended must not keep this one from its address.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|source| RunError::Listen { address, source })
 }
 
 fn audit_writer(target: &AuditTarget) -> Result<Writer, RunError> {

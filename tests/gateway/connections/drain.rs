@@ -74,8 +74,8 @@ fn a_drain_under_load_cuts_no_request() {
 /// The kernel accepts connections before the program does, and clients send at once.
 #[test]
 fn a_connection_that_was_made_before_the_signal_is_served() {
-    // More than the runtime accepts in one go, and no more than the kernel keeps.
-    const MADE: usize = 100;
+    // More than a listener's usual queue, and no more than the gateway's.
+    const MADE: usize = 300;
     let mut gateway = Site::new().set("server.drain_timeout_ms", 20_000).start();
     let request = random(&gateway, 8);
     gateway.connect().exchange(&request).granted();
