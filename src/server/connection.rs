@@ -1,7 +1,7 @@
 //! One connection: TLS if the listener has it, then HTTP/1.1 until it ends.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -86,9 +86,9 @@ where
     let ConnectionLimits { first_byte, idle, head_read, .. } = worker.limits;
     let limits = ReadLimits { first: first_byte, idle, head: head_read };
     let io = HeadTimer::new(io, Arc::clone(&reading), limits);
-    let mut phase = worker.phase.clone();
-    let service =
-        PerConnection { gateway: RefCell::new(worker.gateway), peer: Arc::new(peer), reading, phase: worker.phase };
+    let phase = worker.phase.clone();
+    let shared = Arc::new(Shared { reading, phase: worker.phase });
+    let service = PerConnection { gateway: RefCell::new(worker.gateway), peer: Arc::new(peer), shared };
     let connection = http1::Builder::new()
         // `HeadTimer` bounds the wait for a request and for the rest of its head.
         .header_read_timeout(None)
@@ -101,19 +101,38 @@ where
         .half_close(false)
         .serve_connection(TokioIo::new(io), service);
     let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = closing(&mut phase) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let ended = if let Some(ended) = until_closing(connection.as_mut(), phase).await {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        connection.await
     };
     if let Err(error) = ended {
         tracing::debug!(peer = %address, %error, "connection ended");
     }
 }
 
-async fn closing(phase: &mut watch::Receiver<Phase>) {
+/// What `connection` ends with, or `None` once the server closes its connections.
+async fn until_closing<F: Future>(mut connection: Pin<&mut F>, mut phase: watch::Receiver<Phase>) -> Option<F::Output> {
+    let mut closing = pin!(closing(phase.clone()));
+    let mut waits = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        // Once it waits, it wakes this task when the phase changes. To poll it before would cost every request some
+        // locks; a task's waker is always the same.
+        if waits && !phase.has_changed().unwrap_or(true) {
+            return Poll::Pending;
+        }
+        waits = true;
+        phase.mark_unchanged();
+        closing.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+async fn closing(mut phase: watch::Receiver<Phase>) {
     // Dropped at once: what it holds must not be held across an await.
     let _ = phase.wait_for(|phase| *phase >= Phase::Closing).await.is_ok();
 }
@@ -122,6 +141,11 @@ async fn closing(phase: &mut watch::Receiver<Phase>) {
 struct PerConnection<S> {
     gateway: RefCell<S>,
     peer: Arc<Peer>,
+    shared: Arc<Shared>,
+}
+
+/// What the requests of a connection share.
+struct Shared {
     reading: Arc<ReadPhase>,
     phase: watch::Receiver<Phase>,
 }
@@ -132,10 +156,10 @@ impl<S: Gateway> hyper::service::Service<Request<Incoming>> for PerConnection<S>
     type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.reading.head_is_read();
-        let request = Lingering::over(request, &self.reading);
+        self.shared.reading.head_is_read();
+        let request = Lingering::over(request, &self.shared.reading);
         let inner = self.gateway.borrow_mut().call(Arrival { peer: Arc::clone(&self.peer), request });
-        Answering { inner, reading: Arc::clone(&self.reading), phase: self.phase.clone() }
+        Answering { inner, shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -144,8 +168,7 @@ pin_project! {
     struct Answering<F> {
         #[pin]
         inner: F,
-        reading: Arc<ReadPhase>,
-        phase: watch::Receiver<Phase>,
+        shared: Arc<Shared>,
     }
 }
 
@@ -155,8 +178,8 @@ impl<F: Future<Output = Result<Response<AnswerBody>, Exhausted>>> Future for Ans
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut answer = ready!(this.inner.poll(cx));
-        this.reading.answer_is_made();
-        if let (Ok(response), true) = (&mut answer, *this.phase.borrow() != Phase::Serving) {
+        this.shared.reading.answer_is_made();
+        if let (Ok(response), true) = (&mut answer, *this.shared.phase.borrow() != Phase::Serving) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(answer)
