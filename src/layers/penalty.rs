@@ -4,6 +4,7 @@
 //! need. Only failed answers are held back, so nobody is locked out by a neighbour behind the same address.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,7 +17,6 @@ use super::{Identified, Inner};
 use crate::error::{BodyFault, Error};
 use crate::kms::Answer;
 use crate::limits::PeerPenalty;
-use crate::stage::Peer;
 
 /// A request whose answer is held back if its signature fails once too often.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ where
     }
 
     fn call(&mut self, identified: Identified<B>) -> Self::Future {
-        let (peer, penalty) = (Arc::clone(&identified.peer), Arc::clone(&self.penalty));
+        let (peer, penalty) = (identified.peer.ip(), Arc::clone(&self.penalty));
         let inner = Some(self.inner.call(Forbearing { identified, _made_here: () }));
         HoldingBack { inner, peer, penalty, held_back: None }
     }
@@ -74,7 +74,7 @@ pin_project! {
     pub struct HoldingBack<F> {
         #[pin]
         inner: Option<F>,
-        peer: Arc<Peer>,
+        peer: IpAddr,
         penalty: Arc<PeerPenalty>,
         held_back: Option<(Pin<Box<Sleep>>, Option<Error>)>,
     }
@@ -88,7 +88,7 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for HoldingBack<F> {
         if let Some(inner) = this.inner.as_mut().as_pin_mut() {
             match ready!(inner.poll(cx)) {
                 Err(error) if is_failure(&error) => {
-                    let delay = this.penalty.failed(this.peer.ip());
+                    let delay = this.penalty.failed(*this.peer);
                     if delay.is_zero() {
                         return Poll::Ready(Err(error));
                     }
