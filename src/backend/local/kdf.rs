@@ -25,6 +25,9 @@ pub(super) enum Label {
     KeyTag,
 }
 
+/// Room for a label, a context and what stands around them; the longest context has 48 bytes.
+const INFO_BYTES: usize = 96;
+
 impl Label {
     const fn text(self) -> &'static str {
         match self {
@@ -43,8 +46,14 @@ impl Label {
 #[expect(clippy::expect_used, reason = "fails only if the secret or `out` is empty or longer than 2^32 blocks")]
 pub(super) fn derive(secret: &[u8; 32], label: Label, context: &[u8], out: &mut [u8]) {
     let bits = u32::try_from(out.len() * 8).unwrap_or(u32::MAX);
-    let info = [label.text().as_bytes(), &[0], context, &bits.to_be_bytes()].concat();
-    kbkdf_ctr_hmac(hmac_sha256(), secret, &info, out).expect("neither is empty nor that long");
+    // On the stack: a key is derived for every message.
+    let (mut info, mut length) = ([0; INFO_BYTES], 0);
+    for part in [label.text().as_bytes(), &[0], context, &bits.to_be_bytes()] {
+        info.iter_mut().skip(length).zip(part).for_each(|(to, from)| *to = *from);
+        length += part.len();
+    }
+    let info = info.get(..length).expect("no label and context are that long");
+    kbkdf_ctr_hmac(hmac_sha256(), secret, info, out).expect("neither is empty nor that long");
 }
 
 const fn hmac_sha256() -> &'static KbkdfCtrHmacAlgorithm {
