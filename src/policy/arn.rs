@@ -25,7 +25,11 @@ pub(super) fn components(text: &str) -> Option<Components<'_>> {
 
 /// An ARN with wildcards and variables.
 #[derive(Clone, Debug)]
-pub(super) struct ArnPattern([Template; COMPONENTS]);
+pub(super) struct ArnPattern {
+    components: [Template; COMPONENTS],
+    /// How many components it begins with that are plain text.
+    plain: usize,
+}
 
 impl ArnPattern {
     /// Reads the value of an `Arn...` condition.
@@ -47,25 +51,33 @@ impl ArnPattern {
             Refusal::new(format!("`{text}` is no ARN"))
                 .hint("an ARN has six parts, arn:partition:service:region:account:resource; `*` may stand for a part")
         })?;
+        let plain = arn.iter().take_while(|component| component.as_text().is_some()).count();
         match arn.first().and_then(Template::as_text) {
-            Some("arn") => Ok(Self(arn)),
+            Some("arn") => Ok(Self { components: arn, plain }),
             _ => Err(Refusal::new(format!("`{text}` is no ARN")).hint("an ARN begins with `arn:`")),
         }
     }
 
     /// Whether every component of `arn` matches its template.
     pub(super) fn matches(&self, arn: &Components<'_>, context: &dyn RequestContext) -> Truth {
-        Truth::all(self.0.iter().zip(arn).map(|(template, part)| template.matches(part, context)))
+        Truth::all(self.components.iter().zip(arn).map(|(template, part)| template.matches(part, context)))
+    }
+
+    /// As [`Self::matches`], for an ARN that is known to begin with the plain text that this begins with: components
+    /// that are wholly in there are the same.
+    pub(super) fn matches_behind_prefix(&self, arn: &Components<'_>, context: &dyn RequestContext) -> Truth {
+        let rest = self.components.iter().zip(arn).skip(self.plain);
+        Truth::all(rest.map(|(template, part)| template.matches(part, context)))
     }
 
     /// The variables in here.
     pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
-        self.0.iter().flat_map(Template::variables)
+        self.components.iter().flat_map(Template::variables)
     }
 
     /// The partition, service, region, account and resource, where they are plain text.
     pub(super) fn texts(&self) -> [Option<&str>; COMPONENTS] {
-        self.0.each_ref().map(Template::as_text)
+        self.components.each_ref().map(Template::as_text)
     }
 }
 
@@ -96,7 +108,7 @@ impl ResourcePattern {
             let refusal = Refusal::new(format!("`{text}` leaves the partition or the service open"));
             return Err(refusal.hint("write both out, as `arn:aws:kms:`; a wildcard may stand in the later parts"));
         }
-        if arn.0.iter().take(COMPONENTS - 1).any(|part| part.variables().next().is_some()) {
+        if arn.components.iter().take(COMPONENTS - 1).any(|part| part.variables().next().is_some()) {
             let refusal = Refusal::new(format!("`{text}` has a variable before the fifth colon"));
             return Err(refusal.hint("a variable may stand only in the last part, the resource's name"));
         }

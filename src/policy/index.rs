@@ -89,7 +89,7 @@ impl ResourceIndex {
             .find_map(|(_, entry)| applies(entry, Truth::Yes).then_some(entry))
             .or_else(|| {
                 self.patterns.find(subject.request.resource, |pattern, entry| {
-                    let matched = subject.arn().map_or(Truth::No, |arn| pattern.matches(arn, context));
+                    let matched = subject.arn().map_or(Truth::No, |arn| pattern.matches_behind_prefix(arn, context));
                     matched != Truth::No && applies(entry, matched)
                 })
             })
