@@ -1,10 +1,11 @@
 //! What an operation answers, and what the audit record says of it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::aws::{KeyArn, KeyMaterialId};
+use crate::aws::KeyMaterialId;
 
 /// A successful answer.
 #[derive(Clone, Default)]
@@ -17,8 +18,8 @@ pub struct Answer {
     pub source_key_material_id: Option<KeyMaterialId>,
     /// The record's `responseElements`, a JSON object; `None` is written as `null`.
     pub response_elements: Option<String>,
-    /// The key that the call made, for the record's `resources`.
-    pub created: Option<KeyArn>,
+    /// The ARN of the key that the call made, for the record's `resources`.
+    pub created: Option<Arc<str>>,
 }
 
 impl Answer {

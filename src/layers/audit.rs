@@ -159,7 +159,7 @@ pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
                 draft.additional(name, *id);
             }
             if let Some(arn) = &answer.created {
-                draft.resource(arn);
+                draft.resource(Arc::clone(arn));
             }
             if let Some(elements) = &answer.response_elements {
                 draft.response_elements(elements.clone());

@@ -42,7 +42,7 @@ pub(super) fn create(
     let key = new_key(site, records, description, tags, now)?;
     let answer = JsonObject::with_capacity(1024).object("KeyMetadata", metadata(&key)).finish();
     let elements = response_elements(&key);
-    let answer = Answer { response_elements: Some(elements), created: Some(key.arn.clone()), ..Answer::new(answer) };
+    let answer = Answer { response_elements: Some(elements), created: Some((&key.arn).into()), ..Answer::new(answer) };
     Ok((Edit::Key(key), answer))
 }
 
