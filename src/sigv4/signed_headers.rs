@@ -30,13 +30,14 @@ impl<'h> SignedHeaders<'h> {
         // Without an early way out, so that many bytes are looked at at once.
         let upper_case = list.bytes().fold(false, |upper, byte| upper | byte.is_ascii_uppercase());
         let mut signed = Self { list, in_order: !upper_case, date: false, amz: 0 };
-        let (mut host, mut previous) = (false, "");
+        let (mut host, mut previous) = (false, None);
         for name in signed.names() {
             host |= name == "host";
             signed.date |= name == "date";
             signed.amz += usize::from(must_be_signed(name));
-            signed.in_order &= name > previous;
-            previous = name;
+            // No comparison with an empty text: see `policy::wildcard`.
+            signed.in_order &= !name.is_empty() && previous.is_none_or(|previous| name > previous);
+            previous = Some(name);
         }
         if host { Ok(signed) } else { Err(Error::HostNotSigned) }
     }
