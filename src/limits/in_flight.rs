@@ -188,8 +188,8 @@ pub struct BodyReservation {
 impl BodyReservation {
     /// Takes `more` bytes, which have come.
     ///
-    /// What a request announces is charged to nobody: it may announce what it never sends. A body beyond
-    /// [`SMALL_BODY`] may not take the last quarter of what all may hold, so that large ones leave room for the
+    /// What a request announces is charged to nobody: it may announce what it never sends. A body of more than
+    /// 8 KiB may not take the last quarter of what all may hold, so that large ones leave room for the
     /// data-key calls.
     ///
     /// # Errors
