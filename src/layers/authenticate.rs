@@ -13,8 +13,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::poll_fn;
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
 use http_body::Body;
 use tower::{Layer, Service};
 
@@ -134,7 +132,7 @@ impl AuthenticateLayer {
         if known.is_none() && !snapshot.uniform_errors {
             return Err(unproven(sigv4::Error::UnrecognizedClient.into()));
         }
-        let (body, held) = self.body(*operation, &context.headers, &context.peer, body).await.map_err(unproven)?;
+        let (body, held) = self.body(*operation, &context.peer, body).await.map_err(unproven)?;
         // For a key that is not known the same work is done with one that nobody has: time tells no more than words.
         let secret = known.map_or(&snapshot.stranger, |access_key| &access_key.secret);
         let key = secret.signing_key(claim.scope_date(), &snapshot.region);
@@ -147,19 +145,14 @@ impl AuthenticateLayer {
     }
 
     /// All of the body, within its operation's cap and its time.
-    async fn body<B>(
-        &self,
-        operation: Operation,
-        headers: &HeaderMap,
-        peer: &Peer,
-        body: &mut B,
-    ) -> Result<(Bytes, BodyReservation), Error>
+    async fn body<B>(&self, operation: Operation, peer: &Peer, body: &mut B) -> Result<(Bytes, BodyReservation), Error>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
         let cap = operation.body_cap();
-        let announced = content_length(headers);
+        // What hyper read of `Content-Length`; nothing where the body comes in chunks.
+        let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         if announced.is_some_and(|bytes| bytes > cap) {
             return Err(BodyFault::TooLarge(cap).into());
         }
@@ -170,10 +163,6 @@ impl AuthenticateLayer {
         };
         Ok((body.ok_or(BodyFault::TooSlow)??, held))
     }
-}
-
-fn content_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Waits for a body in a place among those whose bodies have not come yet; one that is there needs none.
