@@ -112,7 +112,7 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Runs a gateway until SIGTERM or SIGINT, then drains it. `console` gets a readable line for each request; `ready` is
+/// Runs a gateway until SIGTERM or SIGINT (and on a terminal SIGHUP), then drains it. `console` gets a readable line for each request; `ready` is
 /// called once connections are accepted. A second signal ends the drain at once.
 ///
 /// # Errors
@@ -127,11 +127,14 @@ pub fn run(
     // The first random byte of a process costs the most: it is drawn before anybody waits for it.
     crate::random::bytes::<1>()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let app = App::start(config, backend, console)?;
         ready(app.listening);
         app.run_until_drained().await
-    })
+    });
+    // A probe that still waits for a disk is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// A gateway that has started.
@@ -277,7 +280,9 @@ fn connection_caps(config: &Config) -> ConnectionCaps {
             "fewer connections are let in than server.max_connections: raise the limit (ulimit -n) or lower the setting"
         );
     }
-    ConnectionCaps { all: all.min(room), per_peer: per_peer.min(room) }
+    // What one peer may have shrinks with what all may have.
+    let per_peer = if room < all { (per_peer * room).div_ceil(all) } else { per_peer };
+    ConnectionCaps { all: all.min(room), per_peer }
 }
 
 fn in_flight_caps(config: &Config) -> InFlightCaps {

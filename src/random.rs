@@ -17,6 +17,24 @@ struct Batch {
     used: usize,
 }
 
+impl Batch {
+    fn hand_out(&mut self, out: &mut [u8]) -> Result<(), Exhausted> {
+        if out.len() > BATCH_BYTES - self.used {
+            if out.len() > BATCH_BYTES / 4 {
+                return draw(out);
+            }
+            draw(&mut self.bytes)?;
+            self.used = 0;
+        }
+        let end = self.used + out.len();
+        let taken = self.bytes.get_mut(self.used..end).ok_or(Exhausted)?;
+        out.copy_from_slice(taken);
+        taken.zeroize();
+        self.used = end;
+        Ok(())
+    }
+}
+
 impl Drop for Batch {
     fn drop(&mut self) {
         self.bytes.zeroize();
@@ -24,7 +42,8 @@ impl Drop for Batch {
 }
 
 thread_local! {
-    static BATCH: RefCell<Batch> = const { RefCell::new(Batch { bytes: [0; BATCH_BYTES], used: BATCH_BYTES }) };
+    static BATCH: RefCell<Batch> =
+        const { RefCell::new(Batch { bytes: [0; BATCH_BYTES], used: BATCH_BYTES }) };
 }
 
 /// Fills `out` with random bytes.
@@ -33,21 +52,12 @@ thread_local! {
 ///
 /// [`Exhausted`] when the operating system gives none, which a running Linux never does.
 pub fn fill(out: &mut [u8]) -> Result<(), Exhausted> {
-    BATCH.with_borrow_mut(|batch| {
-        if out.len() > BATCH_BYTES - batch.used {
-            if out.len() > BATCH_BYTES / 4 {
-                return rand::fill(out).map_err(|_| Exhausted);
-            }
-            rand::fill(&mut batch.bytes).map_err(|_| Exhausted)?;
-            batch.used = 0;
-        }
-        let end = batch.used + out.len();
-        let taken = batch.bytes.get_mut(batch.used..end).ok_or(Exhausted)?;
-        out.copy_from_slice(taken);
-        taken.zeroize();
-        batch.used = end;
-        Ok(())
-    })
+    // A thread that ends has no batch any more.
+    BATCH.try_with(|batch| batch.borrow_mut().hand_out(out)).unwrap_or_else(|_| draw(out))
+}
+
+fn draw(out: &mut [u8]) -> Result<(), Exhausted> {
+    rand::fill(out).map_err(|_| Exhausted)
 }
 
 /// `N` random bytes.

@@ -39,12 +39,18 @@ impl Peer {
 }
 
 /// A request as the server hands it over.
-#[derive(Debug)]
 pub struct Arrival<B> {
     /// Who sent it.
     pub peer: Arc<Peer>,
     /// Its head, and its body yet to be read.
     pub request: http::Request<B>,
+}
+
+/// Without the head, which holds the signature.
+impl<B> fmt::Debug for Arrival<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival").field("peer", &self.peer).finish_non_exhaustive()
+    }
 }
 
 /// The id of one request: a version 4 UUID, the `x-amzn-RequestId` of its answer.

@@ -3,9 +3,10 @@
 //! Liveness is the process alone; readiness says why it is not ready. Neither depends on AWS, so that a fault
 //! there does not restart every pod.
 //!
-//! A connection is for one probe and a few seconds, so that nobody can take this listener for good. Who comes while all
-//! places are taken waits with the kernel, at the cost of no file descriptor.
+//! A connection is for one probe and a few seconds. Who comes while all places are taken gets that of the oldest, so that
+//! silent connections keep no probe waiting.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -48,15 +49,19 @@ pub async fn serve(listener: TcpListener, readiness: Arc<dyn Readiness>, end: im
 
 async fn accept(listener: &TcpListener, readiness: &Arc<dyn Readiness>) {
     let mut open = JoinSet::new();
+    let mut oldest_first = VecDeque::with_capacity(MAX_CONNECTIONS);
     loop {
         tokio::select! {
-            accepted = listener.accept(), if open.len() < MAX_CONNECTIONS => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    open.spawn(timeout(CONNECTION, connection(stream, Arc::clone(readiness))));
+                    if oldest_first.len() == MAX_CONNECTIONS {
+                        oldest_first.pop_front().as_ref().inspect(|oldest: &&AbortHandle| oldest.abort());
+                    }
+                    oldest_first.push_back(open.spawn(timeout(CONNECTION, connection(stream, Arc::clone(readiness)))));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
-            Some(_) = open.join_next() => {}
+            Some(_) = open.join_next() => oldest_first.retain(|connection| !connection.is_finished()),
         }
     }
 }
@@ -66,8 +71,8 @@ async fn connection(stream: TcpStream, readiness: Arc<dyn Readiness>) {
         .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(SetResponseHeaderLayer::overriding(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")))
         .service_fn(move |request: Request<hyper::body::Incoming>| {
-            let answer = answer(request.method(), request.uri().path(), readiness.as_ref());
-            async move { Ok::<_, Infallible>(answer) }
+            let readiness = Arc::clone(&readiness);
+            async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), readiness).await) }
         });
     let service = hyper::service::service_fn(move |request| probes.clone().oneshot(request));
     let served = http1::Builder::new()
@@ -81,7 +86,7 @@ async fn connection(stream: TcpStream, readiness: Arc<dyn Readiness>) {
     }
 }
 
-fn answer(method: &Method, path: &str, readiness: &dyn Readiness) -> Response<Full<Bytes>> {
+async fn answer(method: &Method, path: &str, readiness: Arc<dyn Readiness>) -> Response<Full<Bytes>> {
     let text = |status: StatusCode, text: String| {
         let mut response = Response::new(Full::new(Bytes::from(text)));
         *response.status_mut() = status;
@@ -93,7 +98,9 @@ fn answer(method: &Method, path: &str, readiness: &dyn Readiness) -> Response<Fu
     match path {
         "/livez" => text(StatusCode::OK, "ok\n".into()),
         "/readyz" => {
-            let reasons = readiness.unready();
+            // To see whether the audit log can be written is to try, and its disk may hang.
+            let asked = spawn_blocking(move || readiness.unready()).await;
+            let reasons = asked.unwrap_or_else(|error| vec![error.to_string()]);
             if reasons.is_empty() {
                 text(StatusCode::OK, "ok\n".into())
             } else {
@@ -116,18 +123,22 @@ mod tests {
         }
     }
 
-    #[test]
-    fn readiness_fails_with_its_reasons_while_liveness_does_not() {
-        let unready = Reasons(vec!["draining".into(), "the audit file cannot be written".into()]);
-        assert_eq!(answer(&Method::GET, "/readyz", &unready).status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer(&Method::GET, "/livez", &unready).status(), StatusCode::OK);
-        assert_eq!(answer(&Method::GET, "/readyz", &Reasons(vec![])).status(), StatusCode::OK);
+    async fn status(method: &Method, path: &str, unready: &[&str]) -> StatusCode {
+        let reasons = Reasons(unready.iter().map(|&reason| reason.to_owned()).collect());
+        answer(method, path, Arc::new(reasons)).await.status()
     }
 
-    #[test]
-    fn nothing_else_is_served() {
-        let ready = Reasons(vec![]);
-        assert_eq!(answer(&Method::POST, "/livez", &ready).status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(answer(&Method::GET, "/", &ready).status(), StatusCode::NOT_FOUND);
+    #[tokio::test]
+    async fn readiness_fails_with_its_reasons_while_liveness_does_not() {
+        let unready = ["draining", "the audit file cannot be written"];
+        assert_eq!(status(&Method::GET, "/readyz", &unready).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&Method::GET, "/livez", &unready).await, StatusCode::OK);
+        assert_eq!(status(&Method::GET, "/readyz", &[]).await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn nothing_else_is_served() {
+        assert_eq!(status(&Method::POST, "/livez", &[]).await, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(status(&Method::GET, "/", &[]).await, StatusCode::NOT_FOUND);
     }
 }

@@ -14,7 +14,7 @@ use super::RunError;
 use crate::audit::Writer;
 use crate::backend::local::LocalBackend;
 
-/// How often it is looked whether a thread has ended, and the least time that the audit log gets.
+/// How often it is looked whether a thread has ended, and twice the least time that the audit log gets.
 const STEP: Duration = Duration::from_millis(5);
 
 /// What has to end once every connection has.
@@ -37,11 +37,10 @@ impl Ending {
         let workers = ended(self.workers, until).await;
         let store = closed(self.backend, until).await;
         let late = if workers { (!store).then_some("the key store") } else { Some("a worker thread") };
-        let left = until.saturating_duration_since(Instant::now()).max(STEP);
-        let drained = self.audit.drain(left);
-        let Some(late) = late.map(RunError::Unended) else { return Ok(drained?) };
-        if let Err(unwritable) = drained {
-            tracing::error!(error = %unwritable, "records are left");
+        let drained = drained(self.audit, until).await;
+        let Some(late) = late.map(RunError::Unended) else { return drained };
+        if let Err(error) = drained {
+            tracing::error!(%error, "records are left");
         }
         Err(late)
     }
@@ -70,6 +69,22 @@ async fn closed(backend: Arc<LocalBackend>, until: Instant) -> bool {
         // It was dropped by the attempt.
         Err(_) => true,
     }
+}
+
+/// Whether the audit log has everything by `until`.
+async fn drained(audit: Arc<Writer>, until: Instant) -> Result<(), RunError> {
+    let until = until.max(Instant::now() + 2 * STEP);
+    let within = until.saturating_duration_since(Instant::now()).saturating_sub(STEP);
+    // On a thread of its own: a file is written by whoever drains, and its disk may hang.
+    let drain = thread::Builder::new().name("draining".into()).spawn(move || audit.drain(within))?;
+    while !drain.is_finished() {
+        if Instant::now() >= until {
+            return Err(RunError::Unended("the audit log"));
+        }
+        sleep(STEP).await;
+    }
+    let drained = drain.join().map_err(|_| RunError::Unended("the audit log"))?;
+    Ok(drained?)
 }
 
 #[cfg(test)]

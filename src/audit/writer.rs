@@ -160,7 +160,10 @@ impl Writer {
         let before = shared.held.fetch_add(line.len() + 1, Ordering::Relaxed);
         if before > LAST_BYTES {
             shared.held.fetch_sub(line.len() + 1, Ordering::Relaxed);
-            shared.lost.fetch_add(1, Ordering::Relaxed);
+            let lost = shared.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            if lost.is_power_of_two() {
+                tracing::error!(lost, "audit records are given up: too many wait to be written");
+            }
             // No record has this number, and every failed batch comes before it.
             return Ticket { shared: Arc::clone(shared), number: u64::MAX, step: Step::Queued, timer: None };
         }
@@ -205,6 +208,10 @@ impl Writer {
         let within = if shared.sink.is_some() { Duration::ZERO } else { within };
         let waited = shared.idle.wait_timeout_while(shared.queue(), within, left);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let lost = self.lost();
+        if lost > 0 {
+            return Err(Unwritable { reason: format!("{lost} records were given up").into() });
+        }
         if !left(&mut queue) {
             return Ok(());
         }

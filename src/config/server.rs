@@ -19,12 +19,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_IN_FLIGHT: usize = 4096;
 /// Sixteen of the largest bodies, or 128 of the largest data-key calls.
 const MAX_BODY_BYTES_HELD: usize = 16 * 1024 * 1024;
-/// A quarter of what all may have: one peer cannot shut the others out.
-const MAX_IN_FLIGHT_PER_PEER: usize = MAX_IN_FLIGHT / 4;
-/// As [`MAX_IN_FLIGHT_PER_PEER`].
-const MAX_BODY_BYTES_HELD_PER_PEER: usize = MAX_BODY_BYTES_HELD / 4;
-
-/// Each may hold some 80 KB for the few seconds that its head takes: 800 MB if all did it at once.
+/// Each may hold some 80 KB while a part of a head is all that has come: 800 MB if all did it at once.
 const MAX_CONNECTIONS: usize = 10_000;
 
 /// The largest body of any operation: a cap below it would refuse what the operation allows.
@@ -77,9 +72,9 @@ impl Default for Server {
             max_connections: MAX_CONNECTIONS,
             max_connections_per_peer: quarter(MAX_CONNECTIONS),
             max_in_flight: MAX_IN_FLIGHT,
-            max_in_flight_per_peer: MAX_IN_FLIGHT_PER_PEER,
+            max_in_flight_per_peer: quarter(MAX_IN_FLIGHT),
             max_body_bytes_held: MAX_BODY_BYTES_HELD,
-            max_body_bytes_held_per_peer: MAX_BODY_BYTES_HELD_PER_PEER,
+            max_body_bytes_held_per_peer: quarter(MAX_BODY_BYTES_HELD),
         }
     }
 }
@@ -97,7 +92,8 @@ pub(super) fn server(section: &Section<'_>) -> Server {
     let max_connections = count("max_connections", 1..=MOST_CONNECTIONS, default.max_connections);
     let max_in_flight = count("max_in_flight", 1..=MOST_IN_FLIGHT, default.max_in_flight);
     let max_body_bytes_held = count("max_body_bytes_held", LARGEST_BODY..=MOST_BYTES, default.max_body_bytes_held);
-    let bytes_per_peer = default.max_body_bytes_held_per_peer.min(max_body_bytes_held);
+    // A body of the largest size must fit.
+    let bytes_per_peer = quarter(max_body_bytes_held).max(usize::try_from(LARGEST_BODY).unwrap_or(usize::MAX));
     let server = Server {
         workers: NonZeroUsize::new(count("workers", 1..=MOST_WORKERS, default.workers.get()))
             .unwrap_or(default.workers),
@@ -109,11 +105,7 @@ pub(super) fn server(section: &Section<'_>) -> Server {
         max_connections,
         max_connections_per_peer: count("max_connections_per_peer", 1..=MOST_CONNECTIONS, quarter(max_connections)),
         max_in_flight,
-        max_in_flight_per_peer: count(
-            "max_in_flight_per_peer",
-            1..=MOST_IN_FLIGHT,
-            default.max_in_flight_per_peer.min(max_in_flight),
-        ),
+        max_in_flight_per_peer: count("max_in_flight_per_peer", 1..=MOST_IN_FLIGHT, quarter(max_in_flight)),
         max_body_bytes_held,
         max_body_bytes_held_per_peer: count("max_body_bytes_held_per_peer", LARGEST_BODY..=MOST_BYTES, bytes_per_peer),
     };

@@ -218,7 +218,7 @@ fn bounds_of_the_server_must_fit_together() {
     assert_eq!(fault_of("[server]\nmax_body_bytes_held = 1048575\n").0, "server.max_body_bytes_held");
     let server =
         loaded(&format!("{LEAST}[server]\nmax_in_flight = 10\nmax_body_bytes_held = 1048576\n")).unwrap().server;
-    assert_eq!((server.max_in_flight_per_peer, server.max_body_bytes_held_per_peer), (10, 1_048_576));
+    assert_eq!((server.max_in_flight_per_peer, server.max_body_bytes_held_per_peer), (3, 1_048_576));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Gives each request its id. Outermost, so that whatever follows can be found by it.
 
-use std::task::{Context, Poll};
-
+use std::fmt;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures_util::future::{Either, Ready, err};
 use tower::{Layer, Service};
@@ -11,12 +11,18 @@ use crate::random::Exhausted;
 use crate::stage::{Arrival, Peer, RequestId};
 
 /// A request with an id.
-#[derive(Debug)]
 pub struct Identified<B> {
     pub(super) id: RequestId,
     pub(super) peer: Arc<Peer>,
     pub(super) request: http::Request<B>,
     _made_here: (),
+}
+
+/// Without the head, which holds the signature.
+impl<B> fmt::Debug for Identified<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identified").field("id", &self.id).field("peer", &self.peer).finish_non_exhaustive()
+    }
 }
 
 /// Makes [`Identified`].

@@ -1,6 +1,6 @@
 //! Caps what the gateway holds at once: requests, and bytes of their bodies, in all and for each peer.
 //!
-//! A connection takes its peer's account once, when it is accepted; a request then only counts in it, with
+//! A connection takes its peer's account once, before its first request; a request then only counts in it, with
 //! no lock and no look-up.
 
 use std::collections::HashMap;
@@ -37,8 +37,6 @@ pub struct InFlight {
     caps: InFlightCaps,
     total: Usage,
     peers: Mutex<HashMap<Network, Weak<PeerAccount>>>,
-    /// Requests whose bodies have not come yet.
-    awaited: AtomicUsize,
     /// Requests that were refused.
     refused: AtomicU64,
 }
@@ -46,6 +44,8 @@ pub struct InFlight {
 #[derive(Debug, Default)]
 struct Usage {
     requests: AtomicUsize,
+    /// Those whose bodies have not come yet.
+    awaited: AtomicUsize,
     body_bytes: AtomicUsize,
 }
 
@@ -61,13 +61,7 @@ impl InFlight {
     /// Nothing is in flight yet.
     #[must_use]
     pub fn new(caps: InFlightCaps) -> Self {
-        Self {
-            caps,
-            total: Usage::default(),
-            peers: Mutex::default(),
-            awaited: AtomicUsize::new(0),
-            refused: AtomicU64::new(0),
-        }
+        Self { caps, total: Usage::default(), peers: Mutex::default(), refused: AtomicU64::new(0) }
     }
 
     /// Requests in flight now.
@@ -121,15 +115,18 @@ impl PeerAccount {
 
     /// Takes a place among the requests whose bodies have not come yet, until it is dropped.
     ///
-    /// At most half of all requests in flight may be such: who sends heads and no bodies leaves room for those whose
-    /// requests come whole.
+    /// At most half of the requests that the peer and all may have in flight may be such: who sends heads and no bodies
+    /// leaves room for those whose requests come whole.
     ///
     /// # Errors
     ///
     /// [`Overloaded`] when there are as many as there may be.
     pub fn await_body(self: &Arc<Self>) -> Result<AwaitedBody, Overloaded> {
-        let awaited = AwaitedBody { all: Arc::clone(&self.all) };
-        if self.all.awaited.fetch_add(1, Ordering::Relaxed) < self.all.caps.requests.div_ceil(2) {
+        let awaited = AwaitedBody { account: Arc::clone(self) };
+        let InFlightCaps { requests, requests_per_peer, .. } = self.all.caps;
+        let in_all = self.all.total.awaited.fetch_add(1, Ordering::Relaxed) < requests.div_ceil(2);
+        let of_peer = self.usage.awaited.fetch_add(1, Ordering::Relaxed) < requests_per_peer.div_ceil(2);
+        if in_all && of_peer {
             return Ok(awaited);
         }
         Err(self.all.refuse("requests without a body"))
@@ -138,7 +135,11 @@ impl PeerAccount {
 
 impl InFlight {
     fn refuse(&self, what: &'static str) -> Overloaded {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        // Few lines, however many are refused.
+        if refused.is_power_of_two() {
+            tracing::warn!(refused, "requests are refused: too much is in flight ({what})");
+        }
         Overloaded(what)
     }
 }
@@ -146,12 +147,13 @@ impl InFlight {
 /// One request whose body has not come yet.
 #[derive(Debug)]
 pub struct AwaitedBody {
-    all: Arc<InFlight>,
+    account: Arc<PeerAccount>,
 }
 
 impl Drop for AwaitedBody {
     fn drop(&mut self) {
-        self.all.awaited.fetch_sub(1, Ordering::Relaxed);
+        self.account.all.total.awaited.fetch_sub(1, Ordering::Relaxed);
+        self.account.usage.awaited.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -289,11 +291,14 @@ mod tests {
 
     #[test]
     fn requests_without_their_bodies_take_half_of_the_places_at_most() {
-        let all = Arc::new(InFlight::new(InFlightCaps { requests: 4, ..CAPS }));
-        let one = all.account(ip(1));
+        let all = Arc::new(InFlight::new(InFlightCaps { requests: 6, requests_per_peer: 4, ..CAPS }));
+        let (one, two) = (all.account(ip(1)), all.account(ip(2)));
         let awaited = (one.await_body().unwrap(), one.await_body().unwrap());
-        assert!(one.await_body().is_err());
+        assert!(one.await_body().is_err(), "half of what a peer may have");
+        let other = two.await_body().unwrap();
+        assert!(two.await_body().is_err(), "half of what all may have");
         drop(awaited);
-        assert!(one.await_body().is_ok());
+        assert!(two.await_body().is_ok());
+        drop(other);
     }
 }

@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tower::Service;
 
 use super::head_timer::{HeadTimer, ReadLimits, ReadPhase};
@@ -114,7 +115,8 @@ where
 
 /// What `connection` ends with, or `None` once the server closes its connections.
 async fn until_closing<F: Future>(mut connection: Pin<&mut F>, mut phase: watch::Receiver<Phase>) -> Option<F::Output> {
-    let mut closing = pin!(closing(phase.clone()));
+    // Without tokio's budget of polls: if that were used up, it would wait without being registered to be woken.
+    let mut closing = pin!(unconstrained(closing(phase.clone())));
     let mut waits = false;
     poll_fn(|cx| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {

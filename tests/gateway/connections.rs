@@ -217,39 +217,50 @@ fn overloaded() -> (u16, &'static str) {
 
 #[test]
 fn more_requests_than_may_be_in_flight_are_refused_and_not_recorded() {
-    let gateway = Site::new().set("server.max_in_flight", 4).set("server.max_in_flight_per_peer", 2).start();
-    let mut held: Vec<_> = (0..2).map(|_| gateway.connect()).collect();
+    let gateway = Site::new().set("server.max_in_flight", 1).start();
     let request = random(&gateway, 8);
-    for connection in &mut held {
-        connection.begin(&request);
-    }
+    let mut held = gateway.connect();
+    held.begin(&request);
     let mut connection = gateway.connect();
     for _ in 0..3 {
         assert_eq!(connection.exchange(&request).refused().kind(), overloaded());
     }
-    held[0].send(&request.body);
-    held[0].answer().granted();
+    held.send(&request.body);
+    held.answer().granted();
     connection.exchange(&random(&gateway, 8)).granted();
     // One that hangs up gives its place back too.
+    held.begin(&request);
     drop(held);
     gateway.records_when(3, |_| true);
-    let mut both: Vec<_> = (0..2).map(|_| gateway.connect()).collect();
-    for connection in &mut both {
-        connection.begin(&request);
-    }
+    gateway.connect().begin(&request);
     assert_eq!(gateway.records().len(), 3, "what was shed is counted, not recorded");
 }
 
 #[test]
 fn a_peer_with_as_much_in_flight_as_it_may_have_does_not_shut_out_others() {
-    let gateway = Site::new().set("server.max_in_flight", 3).set("server.max_in_flight_per_peer", 2).start();
+    let gateway = Site::new().set("server.max_in_flight", 4).set("server.max_in_flight_per_peer", 1).start();
+    let request = random(&gateway, 8);
+    Connection::from_peer(2, gateway.address).exchange(&request).granted();
+    let mut held = Connection::from_peer(2, gateway.address);
+    held.begin(&request);
+    assert_eq!(Connection::from_peer(2, gateway.address).exchange(&request).refused().kind(), overloaded());
+    Connection::from_peer(3, gateway.address).exchange(&request).granted();
+}
+
+#[test]
+fn a_peer_that_sends_heads_and_no_bodies_takes_half_of_its_places() {
+    let gateway = Site::new().set("server.max_in_flight", 16).set("server.max_in_flight_per_peer", 4).start();
     let request = random(&gateway, 8);
     let mut held: Vec<_> = (0..2).map(|_| Connection::from_peer(2, gateway.address)).collect();
     for connection in &mut held {
         connection.begin(&request);
     }
-    assert_eq!(Connection::from_peer(2, gateway.address).exchange(&request).refused().kind(), overloaded());
-    Connection::from_peer(3, gateway.address).exchange(&request).granted();
+    let mut third = Connection::from_peer(2, gateway.address);
+    third.send(&request.head());
+    assert_eq!(third.answer().refused().kind(), overloaded());
+    // What comes whole finds a place, and so does the head of another.
+    Connection::from_peer(2, gateway.address).exchange(&request).granted();
+    Connection::from_peer(3, gateway.address).begin(&request);
 }
 
 #[test]

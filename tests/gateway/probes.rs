@@ -20,7 +20,7 @@ fn a_connection_is_for_one_probe() {
 }
 
 #[test]
-fn a_crowd_that_says_nothing_keeps_a_probe_waiting_and_no_longer() {
+fn a_crowd_that_says_nothing_keeps_no_probe_waiting() {
     let gateway = Site::new().start();
     let silent = crowd(&gateway);
     assert_eq!(gateway.probe("/livez").0, 200);
