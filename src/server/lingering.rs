@@ -30,8 +30,7 @@ const LINGER_BYTES: usize = 8 * 1024 * 1024;
 pub struct Lingering {
     /// `None` when there is nothing left to read.
     body: Option<Incoming>,
-    /// More of it is on its way, as far as is known: its client does not wait for `100 Continue`, and it was not being
-    /// waited for in vain.
+    /// Its client sends it, as far as is known: it does not wait for a `100 Continue` that was never sent.
     coming: bool,
     phase: Arc<ReadPhase>,
 }
@@ -52,7 +51,8 @@ impl Body for Lingering {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         let polled = Pin::new(body).poll_frame(cx);
-        this.coming = polled.is_ready();
+        // hyper has sent `100 Continue` where its client waits for it.
+        this.coming = true;
         if let Poll::Ready(None | Some(Err(_))) = polled {
             this.body = None;
         }
