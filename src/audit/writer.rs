@@ -11,18 +11,21 @@
 //! Architecture invariant: a ticket resolves to `Ok` only after the kernel has taken every byte of its line,
 //! and no line begins before the one before it has ended.
 
+mod sink;
+mod ticket;
+
 use std::fmt;
-use std::future::Future;
 use std::io::{self, Write};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
+
+use sink::Sink;
+pub use ticket::Ticket;
 
 /// What a place promises: the bytes of a usual record, with room to spare.
 const PLACE_BYTES: usize = 4 * 1024;
@@ -31,8 +34,6 @@ const PLACE_BYTES: usize = 4 * 1024;
 const BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 /// Beyond this a record is given up and counted: only reached if the caps on what is in flight do not hold.
 const LAST_BYTES: usize = 2 * BACKLOG_BYTES;
-/// A buffer that grew beyond this is given back once it is empty.
-const KEPT_BYTES: usize = 1024 * 1024;
 /// A write that takes longer waits for a reader, or a disk, that does not come.
 const STALLED: Duration = Duration::from_secs(5);
 /// How long a sink's own thread waits before it tries a failed write again.
@@ -90,34 +91,9 @@ struct Queue {
     fault: Option<Unwritable>,
 }
 
-struct Sink {
-    out: Box<dyn Write + Send>,
-    batch: Vec<u8>,
-    offset: usize,
-    last: u64,
-}
-
 /// Room for one record, promised before the request that it will tell of is carried out.
 pub struct Place {
     shared: Arc<Shared>,
-}
-
-/// The place in the order of one queued record; resolves when the record is written or could not be.
-///
-/// If it is dropped before, what is queued is written then and there: a record does not depend on who waits.
-#[must_use = "a record is known to be written only when its ticket has resolved"]
-pub struct Ticket {
-    shared: Arc<Shared>,
-    number: u64,
-    step: Step,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Queued,
-    Yielded,
-    Resolved,
 }
 
 impl Writer {
@@ -165,7 +141,7 @@ impl Writer {
                 tracing::error!(lost, "audit records are given up: too many wait to be written");
             }
             // No record has this number, and every failed batch comes before it.
-            return Ticket { shared: Arc::clone(shared), number: u64::MAX, step: Step::Queued, timer: None };
+            return Ticket::new(shared, u64::MAX);
         }
         let mut queue = shared.queue();
         queue.bytes.extend_from_slice(line);
@@ -177,7 +153,7 @@ impl Writer {
         if wake {
             shared.work.notify_one();
         }
-        Ticket { shared: Arc::clone(shared), number, step: Step::Queued, timer: None }
+        Ticket::new(shared, number)
     }
 
     /// Whether records can be written; if the last attempt failed, tries again first. For readiness.
@@ -253,60 +229,6 @@ impl Drop for Place {
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Place")
-    }
-}
-
-impl Future for Ticket {
-    type Output = Result<(), Unwritable>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Waking oneself goes to the end of the run queue without asking the kernel for events: every request
-        // that is ready now queues its record first, and the first to come back writes them all.
-        if self.step == Step::Queued && self.shared.sink.is_some() {
-            self.step = Step::Yielded;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let outcome = self.shared.outcome(self.number).or_else(|| {
-            self.shared.flush();
-            self.shared.outcome(self.number)
-        });
-        let outcome = outcome.or_else(|| {
-            // Another thread holds the sink. It takes the waiters after letting go, so one of three is true: it
-            // will wake us, it is done with our line, or the sink is free.
-            self.shared.queue().waiters.push(cx.waker().clone());
-            self.shared.flush();
-            self.shared.outcome(self.number)
-        });
-        let outcome = outcome.or_else(|| self.timed_out(cx));
-        let Some(outcome) = outcome else { return Poll::Pending };
-        self.step = Step::Resolved;
-        Poll::Ready(outcome)
-    }
-}
-
-impl Ticket {
-    /// Gives up when the sink has stalled; the line stays queued. Only who waits for another thread comes here.
-    fn timed_out(&mut self, cx: &mut Context<'_>) -> Option<Result<(), Unwritable>> {
-        if self.timer.is_none() && Handle::try_current().is_ok() {
-            self.timer = Some(Box::pin(sleep(STALLED)));
-        }
-        let elapsed = self.timer.as_mut()?.as_mut().poll(cx).is_ready();
-        elapsed.then(|| Err(Unwritable::stalled()))
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.step != Step::Resolved && self.shared.outcome(self.number).is_none() {
-            self.shared.orphan();
-        }
-    }
-}
-
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ticket({})", self.number)
     }
 }
 
@@ -444,39 +366,6 @@ impl Shared {
                 drop(waited.unwrap_or_else(PoisonError::into_inner));
             }
         }
-    }
-}
-
-impl Sink {
-    fn new(out: impl Write + Send + 'static) -> Self {
-        Self { out: Box::new(out), batch: Vec::new(), offset: 0, last: 0 }
-    }
-
-    /// Takes over what is queued, behind what an earlier write left.
-    fn take(&mut self, queue: &mut Queue) {
-        if self.batch.is_empty() {
-            std::mem::swap(&mut self.batch, &mut queue.bytes);
-        } else {
-            self.batch.append(&mut queue.bytes);
-        }
-        self.last = queue.last;
-    }
-
-    /// Writes the batch from where the last attempt stopped, which may be in the middle of a line.
-    fn write(&mut self) -> io::Result<()> {
-        while let Some(rest) = self.batch.get(self.offset..).filter(|rest| !rest.is_empty()) {
-            match self.out.write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(length) => self.offset += length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.out.flush()?;
-        self.offset = 0;
-        self.batch.clear();
-        self.batch.shrink_to(KEPT_BYTES);
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
+use std::task::Context;
 
 use futures_util::future::join_all;
 use tokio::runtime::Builder;
