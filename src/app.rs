@@ -112,8 +112,8 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Runs a gateway until SIGTERM or SIGINT (and on a terminal SIGHUP), then drains it. `console` gets a readable line for each request; `ready` is
-/// called once connections are accepted. A second signal ends the drain at once.
+/// Runs a gateway until SIGTERM or SIGINT (and on a terminal SIGHUP), then drains it. `console` gets a readable line for
+/// each request; `ready` is called once connections are accepted. A second signal ends the drain at once.
 ///
 /// # Errors
 ///

@@ -42,8 +42,7 @@ impl Drop for Batch {
 }
 
 thread_local! {
-    static BATCH: RefCell<Batch> =
-        const { RefCell::new(Batch { bytes: [0; BATCH_BYTES], used: BATCH_BYTES }) };
+    static BATCH: RefCell<Batch> = const { RefCell::new(Batch { bytes: [0; BATCH_BYTES], used: BATCH_BYTES }) };
 }
 
 /// Fills `out` with random bytes.

@@ -49,13 +49,15 @@ pub async fn serve(listener: TcpListener, readiness: Arc<dyn Readiness>, end: im
 
 async fn accept(listener: &TcpListener, readiness: &Arc<dyn Readiness>) {
     let mut open = JoinSet::new();
-    let mut oldest_first = VecDeque::with_capacity(MAX_CONNECTIONS);
+    let mut oldest_first = VecDeque::<AbortHandle>::with_capacity(MAX_CONNECTIONS);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    if oldest_first.len() == MAX_CONNECTIONS {
-                        oldest_first.pop_front().as_ref().inspect(|oldest: &&AbortHandle| oldest.abort());
+                    if oldest_first.len() == MAX_CONNECTIONS
+                        && let Some(oldest) = oldest_first.pop_front()
+                    {
+                        oldest.abort();
                     }
                     oldest_first.push_back(open.spawn(timeout(CONNECTION, connection(stream, Arc::clone(readiness)))));
                 }

@@ -14,7 +14,7 @@ use super::RunError;
 use crate::audit::Writer;
 use crate::backend::local::LocalBackend;
 
-/// How often it is looked whether a thread has ended, and twice the least time that the audit log gets.
+/// How often it is looked whether a thread has ended, and the least time that the audit log gets.
 const STEP: Duration = Duration::from_millis(5);
 
 /// What has to end once every connection has.
@@ -34,7 +34,7 @@ impl Ending {
     /// them did not end in time.
     pub(super) async fn end(self, within: Duration) -> Result<(), RunError> {
         let until = Instant::now() + within;
-        let workers = ended(self.workers, until).await;
+        let workers = stopped(self.workers, until).await;
         let store = closed(self.backend, until).await;
         let late = if workers { (!store).then_some("the key store") } else { Some("a worker thread") };
         let drained = drained(self.audit, until).await;
@@ -46,17 +46,24 @@ impl Ending {
     }
 }
 
-/// Whether all `threads` have ended by `until`.
-async fn ended(threads: Vec<JoinHandle<()>>, until: Instant) -> bool {
-    for thread in threads {
-        while !thread.is_finished() {
-            if Instant::now() >= until {
-                return false;
-            }
-            sleep(STEP).await;
+/// What `thread` ends with, if it ends by `until`.
+async fn ended<T>(thread: JoinHandle<T>, until: Instant) -> Option<thread::Result<T>> {
+    while !thread.is_finished() {
+        if Instant::now() >= until {
+            return None;
         }
-        if thread.join().is_err() {
-            tracing::error!("a thread has panicked");
+        sleep(STEP).await;
+    }
+    Some(thread.join())
+}
+
+/// Whether all `threads` have ended by `until`.
+async fn stopped(threads: Vec<JoinHandle<()>>, until: Instant) -> bool {
+    for thread in threads {
+        match ended(thread, until).await {
+            None => return false,
+            Some(Err(_)) => tracing::error!("a thread has panicked"),
+            Some(Ok(())) => {}
         }
     }
     true
@@ -65,7 +72,7 @@ async fn ended(threads: Vec<JoinHandle<()>>, until: Instant) -> bool {
 /// Whether the backend has made all changes that it was given by `until`. Its last owner waits for that.
 async fn closed(backend: Arc<LocalBackend>, until: Instant) -> bool {
     match thread::Builder::new().name("closing".into()).spawn(move || drop(backend)) {
-        Ok(thread) => ended(vec![thread], until).await,
+        Ok(thread) => stopped(vec![thread], until).await,
         // It was dropped by the attempt.
         Err(_) => true,
     }
@@ -77,14 +84,10 @@ async fn drained(audit: Arc<Writer>, until: Instant) -> Result<(), RunError> {
     let within = until.saturating_duration_since(Instant::now()).saturating_sub(STEP);
     // On a thread of its own: a file is written by whoever drains, and its disk may hang.
     let drain = thread::Builder::new().name("draining".into()).spawn(move || audit.drain(within))?;
-    while !drain.is_finished() {
-        if Instant::now() >= until {
-            return Err(RunError::Unended("the audit log"));
-        }
-        sleep(STEP).await;
+    match ended(drain, until).await {
+        Some(Ok(drained)) => Ok(drained?),
+        Some(Err(_)) | None => Err(RunError::Unended("the audit log")),
     }
-    let drained = drain.join().map_err(|_| RunError::Unended("the audit log"))?;
-    Ok(drained?)
 }
 
 #[cfg(test)]

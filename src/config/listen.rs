@@ -44,7 +44,7 @@ pub struct Tls {
 impl Listen {
     /// The names that the gateway answers to when it listens on `bound`: those of the file, else its own
     /// address, `localhost` if that is loopback, and KMS's name in the region, which clients sign that reach
-    /// the gateway by DNS in KMS's place.
+    /// the gateway by DNS in KMS's place. Names with the port of their scheme stand without it too.
     #[must_use]
     pub fn accepted_hosts(&self, bound: SocketAddr, region: &Region) -> Vec<String> {
         if let Some(hosts) = &self.accepted_hosts {
