@@ -98,7 +98,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::aws::Operation;
+    use crate::aws::{Operation, Region};
     use crate::clock::Clock;
     use crate::kms::Input;
 
@@ -118,12 +118,16 @@ mod tests {
         }
     }
 
+    fn region() -> Region {
+        "us-east-1".parse().unwrap()
+    }
+
     /// What is left when nobody is connected any more.
     fn ending(sink: impl Write + Send + 'static) -> (TempDir, Ending) {
         let directory = tempfile::tempdir().unwrap();
-        let (region, account) = ("us-east-1".parse().unwrap(), "111122223333".parse().unwrap());
+        let account = "111122223333".parse().unwrap();
         let root_key = directory.path().join("root.key");
-        let backend = LocalBackend::open(directory.path(), &root_key, &region, account, &Clock::System).unwrap();
+        let backend = LocalBackend::open(directory.path(), &root_key, &[region()], account, &Clock::System).unwrap();
         let audit = Writer::threaded(sink).unwrap();
         (directory, Ending { workers: Vec::new(), backend: Arc::new(backend), audit: Arc::new(audit) })
     }
@@ -133,13 +137,13 @@ mod tests {
         let (made, disk) = mpsc::channel();
         let input = Input::parse(Operation::CreateKey, b"{}").unwrap();
         let caller = "arn:aws:iam::111122223333:user/orders".parse().unwrap();
-        let keys = ending.backend.resolve(&input, &caller).unwrap();
+        let keys = ending.backend.resolve(&input, &caller, &region()).unwrap();
         let audit = Arc::clone(&ending.audit);
         let done = move |_: Result<&_, &_>| {
             let _ = disk.recv();
             drop(audit.enqueue(b"made"));
         };
-        drop(ending.backend.change(input, keys, Box::new(done)));
+        drop(ending.backend.change(input, keys, region(), Box::new(done)));
         made
     }
 

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -151,9 +152,10 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
         private::write_new(&file, config_text(&region, account).as_bytes()).map_err(other)?;
     }
     let root_key_file = directory.join("root.key");
-    let backend = LocalBackend::open(directory, &root_key_file, &region, account, &Clock::System).map_err(other)?;
+    let backend = LocalBackend::open(directory, &root_key_file, slice::from_ref(&region), account, &Clock::System)
+        .map_err(other)?;
     let alias: AliasName = ALIAS.parse().map_err(other)?;
-    let key = backend.ensure_key(&alias, "Made by kmsgate quickstart").map_err(other)?;
+    let key = backend.ensure_key(&region, &alias, "Made by kmsgate quickstart").map_err(other)?;
     let principal = format!("arn:{}:iam::{account}:user/quickstart", region.partition().as_str());
     let (access_key_id, secret) = access_key(&directory.join(CREDENTIALS_FILE), &principal)?;
     let policies = directory.join("policies");

@@ -29,7 +29,7 @@ impl Service<Admitted> for BackendService {
     fn call(&mut self, admitted: Admitted) -> Self::Future {
         let Authorized { context, input, keys, held, .. } = admitted.authorized;
         if !input.operation().mutating() {
-            return Either::Left(ready(self.0.answer(&input, &keys).map_err(Error::from)));
+            return Either::Left(ready(self.0.answer(&input, &keys, &context.snapshot.region).map_err(Error::from)));
         }
         // The change goes on when its client has gone, and its record is written when it is done.
         let draft = context.draft.clone();
@@ -41,7 +41,7 @@ impl Service<Admitted> for BackendService {
             }
             drop(held);
         });
-        let answer = self.0.change(input, keys, note);
+        let answer = self.0.change(input, keys, context.snapshot.region.clone(), note);
         Either::Right(Box::pin(async move { answer.await.map_err(Error::from) }))
     }
 }

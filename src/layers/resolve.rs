@@ -31,7 +31,7 @@ impl Step<Parsed> for Resolve {
 
     fn step(&self, parsed: Parsed) -> Result<Resolved, Error> {
         let Parsed { context, access_key, input, held, .. } = parsed;
-        let keys = self.0.resolve(&input, &access_key.principal.arn)?;
+        let keys = self.0.resolve(&input, &access_key.principal.arn, &context.snapshot.region)?;
         if input.operation().permissions().iter().any(|permission| permission.resource == Resource::Alias) {
             let name = input.string(Member::AliasName).unwrap_or_default();
             let snapshot = &context.snapshot;

@@ -162,8 +162,14 @@ impl World {
             let directory = tempfile::tempdir().unwrap();
             let (snapshot, clock) = (self.state.load(), Clock::Manual(self.clock.clone()));
             let root_key = directory.path().join("root.key");
-            let backend =
-                LocalBackend::open(directory.path(), &root_key, &snapshot.region, snapshot.account, &clock).unwrap();
+            let backend = LocalBackend::open(
+                directory.path(),
+                &root_key,
+                std::slice::from_ref(&snapshot.region),
+                snapshot.account,
+                &clock,
+            )
+            .unwrap();
             (Arc::new(backend), directory)
         };
         Arc::clone(&self.backend.get_or_init(open).0)
@@ -177,7 +183,8 @@ impl World {
     pub(super) fn key_named(&self, alias: &str) -> KeyArn {
         let (backend, alias) = (self.backend(), alias.parse().unwrap());
         // It blocks, which a runtime's own thread must not.
-        std::thread::spawn(move || backend.ensure_key(&alias, "").unwrap()).join().unwrap()
+        let region = "us-east-1".parse().unwrap();
+        std::thread::spawn(move || backend.ensure_key(&region, &alias, "").unwrap()).join().unwrap()
     }
 
     /// A request as [`ORDERS`] signs it.

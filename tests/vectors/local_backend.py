@@ -86,21 +86,41 @@ def wrap_vector() -> dict:
     return {"origin": origin, "created_micros": created, "wrapped": wrapped.hex()}
 
 
-def store_vector() -> dict:
-    rows = [("key", "1234", b'{"a":1}'), ("material", "5678", b"\x00\xff"), ("alias", "alias/sch\u00f6n", b"")]
+def store_vector(format: int, rows: list[tuple[str, str, bytes]]) -> dict:
     revision = 7
     set_key = kbkdf(ROOT_KEY, "kmsgate/v1/store-set", STORE_ID, 32)
     tags = [mac(set_key, prefixed(kind.encode(), name.encode(), body)) for kind, name, body in rows]
     total = functools.reduce(lambda a, b: bytes(x ^ y for x, y in zip(a, b)), tags, bytes(32))
     header_key = kbkdf(ROOT_KEY, "kmsgate/v1/store-header", STORE_ID, 32)
-    header = b"\x01" + STORE_ID + struct.pack(">QQ", revision, len(rows)) + total
+    header = bytes([format]) + STORE_ID + struct.pack(">QQ", revision, len(rows)) + total
     return {
+        "format": format,
         "rows": [{"kind": kind, "id": name, "body": body.hex()} for kind, name, body in rows],
         "revision": revision,
         "sum": total.hex(),
         "root_key_check": kbkdf(ROOT_KEY, "kmsgate/v1/root-key-check", STORE_ID, 32).hex(),
         "mac": mac(header_key, header).hex(),
     }
+
+
+def format_1_rows() -> list[tuple[str, str, bytes]]:
+    """One key, its material and its alias, as stores of format 1 had them."""
+    wrap, key_id = wrap_vector(), KEY_ARN.rpartition("/")[2]
+    key = {
+        "arn": KEY_ARN,
+        "created_micros": wrap["created_micros"],
+        "description": "from format 1",
+        "state": "PendingDeletion",
+        "deletion_micros": 4_102_444_800_000_000,
+        "tags": [["Team", "blue"]],
+        "material": MATERIAL_ID.hex(),
+    }
+    alias = {"target": key_id, "created_micros": wrap["created_micros"], "updated_micros": wrap["created_micros"]}
+    return [
+        ("alias", "alias/orders", json.dumps(alias).encode()),
+        ("key", key_id, json.dumps(key).encode()),
+        ("material", MATERIAL_ID.hex(), bytes.fromhex(wrap["wrapped"])),
+    ]
 
 
 vectors = {
@@ -121,6 +141,7 @@ vectors = {
         blob_vector({"Projekt": "gr\u00fcn", "\U0001f511": "", "\uff5e": "a", "": "empty"}, b"any plaintext"),
     ],
     "wrap": wrap_vector(),
-    "store": store_vector(),
+    "store": store_vector(2, [("key", "1234", b'{"a":1}'), ("alias", "alias/sch\u00f6n", b"")]),
+    "format_1_store": store_vector(1, format_1_rows()),
 }
 print(json.dumps(vectors, indent=2))

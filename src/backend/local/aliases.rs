@@ -1,11 +1,10 @@
 //! `CreateAlias` and `ListAliases`.
 
-use super::changes::Edit;
+use super::changes::{Edit, Planned};
 use super::directory::{Alias, Directory};
-use super::key::KeyState;
 use super::pages::{self, Page};
-use super::{Keys, Site};
-use crate::aws::{AliasArn, AliasName, Member};
+use super::{Keys, Site, states};
+use crate::aws::{AliasArn, AliasName, Member, Region};
 use crate::clock::Timestamp;
 use crate::kms::{Answer, Exception, ExceptionKind, Input, JsonObject};
 
@@ -37,42 +36,40 @@ pub(super) fn checked_name(input: &Input) -> Result<AliasName, Exception> {
 }
 
 /// Plans the alias that `CreateAlias` asks for.
-pub(super) fn create(
-    site: &Site,
-    directory: &Directory,
-    input: &Input,
-    keys: &Keys,
-    now: Timestamp,
-) -> Result<(Edit, Answer), Exception> {
+pub(super) fn create(directory: &Directory, input: &Input, keys: &Keys, now: Timestamp) -> Planned {
     let name = checked_name(input)?;
     let key = super::current(directory, keys)?;
-    let arn = key.arn.as_str();
-    if directory.aliases.contains_key(&name) {
-        let alias = AliasArn::new(&site.region, site.account, name.as_str());
+    let (arn, region) = (key.arn.as_str(), key.arn.region());
+    if directory.region(region)?.aliases.contains_key(&name) {
+        let alias = AliasArn::new(region, key.arn.account(), name.as_str());
         return Err(Exception::alias_exists(alias.as_str()));
     }
-    if let KeyState::PendingDeletion(_) = key.state {
-        return Err(Exception::invalid_state(arn, "pending deletion"));
-    }
+    states::permits(input.operation(), key)?;
     if key.aliases.len() >= MOST_ALIASES {
         // KMS's text is not recorded.
         return Err(Exception::limit_exceeded(format!("{arn} has {MOST_ALIASES} aliases, which is the quota.")));
     }
     let alias = Alias { target: key.id(), created: now, updated: now };
-    Ok((Edit::Alias(name, alias), Answer::empty()))
+    Ok((vec![Edit::PutAlias(region.clone(), name, alias)], Answer::empty()))
 }
 
 /// Answers `ListAliases`.
-pub(super) fn list(site: &Site, directory: &Directory, input: &Input, keys: &Keys) -> Result<Answer, Exception> {
+pub(super) fn list(
+    site: &Site,
+    region: &Region,
+    directory: &Directory,
+    input: &Input,
+    keys: &Keys,
+) -> Result<Answer, Exception> {
     let page = Page::of(input, USUAL_PAGE, LARGEST_PAGE)?;
     let after = page.after(|text| text.parse::<AliasName>().ok())?;
     let target = keys.main.as_ref().map(|found| found.key.id());
-    let entries = pages::following(&directory.aliases, after.as_ref())
+    let entries = pages::following(&directory.region(region)?.aliases, after.as_ref())
         .filter(|(_, alias)| target.is_none_or(|target| target == alias.target));
     let (entries, more) = page.cut(entries);
     let next = more.then(|| entries.last().map(|(name, _)| name.as_str())).flatten();
     let objects = entries.iter().map(|(name, alias)| {
-        let arn = AliasArn::new(&site.region, site.account, name.as_str());
+        let arn = AliasArn::new(region, site.account, name.as_str());
         JsonObject::with_capacity(256)
             .text("AliasName", name.as_str())
             .text("AliasArn", arn.as_str())

@@ -6,20 +6,23 @@
 //!
 //! Architecture invariant: what is published was committed, and what is answered was published.
 
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, TrySendError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::directory::{Alias, Directory};
+use super::due;
 use super::key::KeyView;
-use super::records::Records;
+use super::records::{self, Records};
 use super::store::{Change, Store};
-use crate::aws::AliasName;
+use crate::aws::{AliasName, KeyArn, Region};
 use crate::clock::{Clock, Timestamp};
 use crate::kms::{Answer, Exception, ExceptionKind};
 
@@ -28,20 +31,32 @@ const QUEUE: usize = 4096;
 /// How many of them one commit takes.
 const GROUP: usize = 64;
 
-/// What a change does.
+/// How long the thread sleeps at most before it looks at what is due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// One thing that a change does.
 pub(super) enum Edit {
-    /// Nothing: the key is in that state already.
-    Nothing,
-    /// Puts a key in the place of the one with its id, or adds it.
-    Key(KeyView),
-    /// Adds an alias.
-    Alias(AliasName, Alias),
-    /// Adds a key and an alias that points to it.
-    KeyWithAlias(KeyView, AliasName, Alias),
+    /// Puts a key in the place of the one with its ARN, or adds it.
+    PutKey(Box<KeyView>),
+    /// Takes a key away, its material and its aliases with it.
+    RemoveKey(KeyArn),
+    /// Points an alias of that region at a key there, whether or not there was one of that name.
+    PutAlias(Region, AliasName, Alias),
+    /// Takes an alias of that region away.
+    RemoveAlias(Region, AliasName),
 }
 
+impl Edit {
+    /// Puts `key` in the place of the one with its ARN, or adds it.
+    pub(super) fn key(key: KeyView) -> Self {
+        Self::PutKey(Box::new(key))
+    }
+}
+
+/// What a change does, all or nothing of it, and how it is answered.
+pub(super) type Planned = Result<(Vec<Edit>, Answer), Exception>;
 /// Works out what to do from the newest state.
-pub(super) type Plan = Box<dyn FnOnce(&Directory, Timestamp) -> Result<(Edit, Answer), Exception> + Send>;
+pub(super) type Plan = Box<dyn FnOnce(&Directory, Timestamp) -> Planned + Send>;
 /// Is told the outcome before the one who waits is, if anybody does.
 pub type Done = Box<dyn FnOnce(Result<&Answer, &Exception>) + Send>;
 
@@ -61,7 +76,7 @@ impl Job {
 
 /// The thread that makes changes.
 pub(super) struct Changes {
-    queue: Option<mpsc::Sender<Job>>,
+    queue: Option<mpsc::SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
     failing: Arc<AtomicBool>,
 }
@@ -74,10 +89,10 @@ impl Changes {
         directory: Arc<ArcSwap<Directory>>,
         clock: Clock,
     ) -> std::io::Result<Self> {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let (queue, jobs) = mpsc::sync_channel(QUEUE);
         let failing = Arc::new(AtomicBool::new(false));
         let committer = Committer { store, records, directory, clock, failing: Arc::clone(&failing) };
-        let thread = thread::Builder::new().name("store".into()).spawn(move || committer.run(jobs))?;
+        let thread = thread::Builder::new().name("store".into()).spawn(move || committer.run(&jobs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), failing })
     }
 
@@ -93,7 +108,7 @@ impl Changes {
             Some(TrySendError::Full(job)) => {
                 (job, Exception::new(ExceptionKind::ServiceUnavailable, "too many changes are waiting"))
             }
-            Some(TrySendError::Closed(job)) => (job, super::stopped()),
+            Some(TrySendError::Disconnected(job)) => (job, super::stopped()),
         };
         Job::end(job.done, job.reply, Err(exception));
         answer
@@ -124,10 +139,15 @@ struct Committer {
 }
 
 impl Committer {
-    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut group = Vec::with_capacity(GROUP);
-        while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
-            self.commit(group.drain(..));
+    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        self.carry_out_due();
+        loop {
+            match jobs.recv_timeout(TICK) {
+                Ok(first) => self.commit(iter::once(first).chain(jobs.try_iter()).take(GROUP)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.carry_out_due();
         }
     }
 
@@ -141,24 +161,52 @@ impl Committer {
             let outcome = self.plan(plan, &mut directory, &mut change);
             planned.push((done, reply, outcome));
         }
-        let nothing = change.put.is_empty() && change.delete.is_empty();
-        let committed = if nothing { Ok(()) } else { self.store.commit(&change).map(|_| ()) };
-        match &committed {
-            Ok(()) if nothing => {}
-            Ok(()) => {
+        let committed = self.store(directory, &change);
+        for (done, reply, outcome) in planned {
+            Job::end(done, reply, committed.clone().and(outcome));
+        }
+    }
+
+    /// Commits a change and publishes what it comes to.
+    fn store(&mut self, directory: Directory, change: &Change) -> Result<(), Exception> {
+        if change.is_empty() {
+            return Ok(());
+        }
+        let committed = self.store.commit(change);
+        self.failing.store(committed.is_err(), Ordering::Relaxed);
+        match committed {
+            Ok(_) => {
                 self.directory.store(Arc::new(directory));
-                self.failing.store(false, Ordering::Relaxed);
+                Ok(())
             }
             Err(error) => {
                 tracing::error!(%error, "the key store cannot be written");
-                self.failing.store(true, Ordering::Relaxed);
+                Err(Exception::kms_internal().with_detail(format!("the key store: {error}")))
             }
         }
-        for (done, reply, outcome) in planned {
-            let stored = committed
-                .as_ref()
-                .map_err(|error| Exception::kms_internal().with_detail(format!("the key store: {error}")));
-            Job::end(done, reply, stored.and(outcome));
+    }
+
+    /// What happens to keys by itself, each in a commit of its own. What cannot be stored is tried again at the next
+    /// tick: until then the key is what it was, and no more than that is allowed with it.
+    fn carry_out_due(&mut self) {
+        loop {
+            let now = self.clock.now();
+            let mut directory = Directory::clone(&self.directory.load());
+            let Some(key) = directory.due(now).map(Arc::clone) else { return };
+            let mut change = Change::default();
+            let planned = due::plan(&self.records, &directory, &key, now);
+            let stored = planned.and_then(|(edits, event)| {
+                self.apply(edits, &mut directory, &mut change)?;
+                self.store(directory, &change)?;
+                Ok(event)
+            });
+            match stored {
+                Ok(event) => tracing::info!(key = key.arn.as_str(), event = event.name(), "done on its due date"),
+                Err(exception) => {
+                    tracing::error!(key = key.arn.as_str(), detail = exception.detail(), "what is due cannot be done");
+                    return;
+                }
+            }
         }
     }
 
@@ -166,28 +214,34 @@ impl Committer {
     fn plan(&self, plan: Plan, directory: &mut Directory, change: &mut Change) -> Result<Answer, Exception> {
         let planned = catch_unwind(AssertUnwindSafe(|| plan(directory, self.clock.now())));
         let panicked = |_| Err(Exception::kms_internal().with_detail("the plan of a change panicked"));
-        let (edit, answer) = planned.unwrap_or_else(panicked)?;
-        self.apply(edit, directory, change)?;
+        let (edits, answer) = planned.unwrap_or_else(panicked)?;
+        self.apply(edits, directory, change)?;
         Ok(answer)
     }
 
-    fn apply(&self, edit: Edit, directory: &mut Directory, change: &mut Change) -> Result<(), Exception> {
-        let (key, alias) = match edit {
-            Edit::Nothing => (None, None),
-            Edit::Key(key) => (Some(key), None),
-            Edit::Alias(name, alias) => (None, Some((name, alias))),
-            Edit::KeyWithAlias(key, name, alias) => (Some(key), Some((name, alias))),
-        };
-        if let Some(key) = key {
-            if directory.key(key.id()).is_none() {
-                change.put.push(self.records.material(&key)?);
+    /// Makes the rows of all edits before the first of them is done: one that cannot be made costs the whole plan.
+    fn apply(&self, edits: Vec<Edit>, directory: &mut Directory, change: &mut Change) -> Result<(), Exception> {
+        let mut rows = Change::default();
+        for edit in &edits {
+            match edit {
+                Edit::PutKey(key) => rows.put(self.records.key(key)?),
+                Edit::PutAlias(region, name, alias) => rows.put(Records::alias(region, name, *alias)?),
+                Edit::RemoveAlias(region, name) => rows.delete(records::alias_row(region, name)),
+                Edit::RemoveKey(arn) => {
+                    let aliases = directory.key(arn).into_iter().flat_map(|key| &key.aliases);
+                    aliases.for_each(|name| rows.delete(records::alias_row(arn.region(), name)));
+                    rows.delete(records::key_row(arn));
+                }
             }
-            change.put.push(Records::key(&key)?);
-            directory.put(key);
         }
-        if let Some((name, alias)) = alias {
-            change.put.push(Records::alias(&name, alias)?);
-            directory.add_alias(name, alias);
+        change.then(rows);
+        for edit in edits {
+            match edit {
+                Edit::PutKey(key) => directory.put(*key),
+                Edit::RemoveKey(arn) => directory.remove(&arn),
+                Edit::PutAlias(region, name, alias) => directory.put_alias(&region, name, alias),
+                Edit::RemoveAlias(region, name) => directory.remove_alias(&region, &name),
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! one named is told only of ciphertexts that this backend made.
 
 use super::blob::Blob;
-use super::data_keys::{no_recipient, not_dry, symmetric, usable};
+use super::data_keys::{algorithm, no_recipient, not_dry, usable};
 use super::key::{ENCRYPTION_ALGORITHM, KeyView};
 use super::{Keys, LocalBackend, message};
 use crate::aws::{EncryptionContext, KeyMaterialId, Member};
@@ -17,8 +17,8 @@ impl LocalBackend {
         let key = super::main_key(keys)?;
         no_recipient(input)?;
         let blob = self.blob_of(input, key)?;
-        usable(key)?;
-        symmetric(input, Member::EncryptionAlgorithm)?;
+        usable(key, input.operation())?;
+        algorithm(input, Member::EncryptionAlgorithm, key)?;
         let (plaintext, id) = open(&blob?, key, input.context(Member::EncryptionContext))?;
         not_dry(input)?;
         let plaintext = plaintext.expose();
@@ -36,15 +36,15 @@ impl LocalBackend {
         let destination = super::main_key(keys)?;
         let source = &keys.source.as_ref().ok_or_else(super::unresolved)?.key;
         let blob = self.blob_of(input, source)?;
-        usable(source)?;
-        usable(destination)?;
-        symmetric(input, Member::SourceEncryptionAlgorithm)?;
-        symmetric(input, Member::DestinationEncryptionAlgorithm)?;
+        usable(source, input.operation())?;
+        usable(destination, input.operation())?;
+        algorithm(input, Member::SourceEncryptionAlgorithm, source)?;
+        algorithm(input, Member::DestinationEncryptionAlgorithm, destination)?;
         let (plaintext, source_id) = open(&blob?, source, input.context(Member::SourceEncryptionContext))?;
         not_dry(input)?;
         let context = input.context(Member::DestinationEncryptionContext);
-        let sealed = destination.sealer.seal(context, plaintext.expose())?;
-        let id = destination.sealer.material().id();
+        let under = destination.sealer()?;
+        let (sealed, id) = (under.seal(context, plaintext.expose())?, under.material().id());
         let body = JsonObject::with_capacity(768 + 2 * sealed.len())
             .blob("CiphertextBlob", &sealed)
             .text("SourceKeyId", source.arn.as_str())
@@ -66,7 +66,7 @@ impl LocalBackend {
             return Ok(Err(Exception::dry_run()));
         }
         match Blob::parse(input.blob(Member::CiphertextBlob).unwrap_or_default()) {
-            Ok(blob) if *blob.key_arn() == key.arn => Ok(Ok(blob)),
+            Ok(blob) if key.same_material_as(blob.key_arn()) => Ok(Ok(blob)),
             Ok(blob) if self.records.tagger().made(&blob) => Err(Exception::incorrect_key()),
             _ => Ok(Err(Exception::invalid_ciphertext())),
         }

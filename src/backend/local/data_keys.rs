@@ -1,10 +1,12 @@
 //! `GenerateDataKeyWithoutPlaintext`, `GenerateDataKey`, `Encrypt` and `GenerateRandom`.
 //!
-//! The order of the checks is that of KMS: sizes, the key's state, the algorithm, and last the dry run.
+//! The order of the checks is that of KMS: sizes, the key's usage, its state, its spec and the algorithm, and last the
+//! dry run.
 
-use super::Keys;
-use super::key::{ENCRYPTION_ALGORITHM, KEY_SPEC, KeyState, KeyView};
-use crate::aws::Member;
+use super::key::{ENCRYPTION_ALGORITHM, KeyView};
+use super::key_spec::KeyUsage;
+use super::{Keys, states};
+use crate::aws::{Member, Operation};
 use crate::kms::{Answer, Exception, Input, JsonObject};
 use crate::random;
 use crate::secret::Secret;
@@ -16,11 +18,12 @@ const USUAL_ANSWER: usize = 640;
 pub(super) fn generate_without_plaintext(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
     let key = super::main_key(keys)?;
     let length = data_key_bytes(input)?;
-    usable(key)?;
+    makes_data_keys(key, input.operation())?;
     not_dry(input)?;
     let context = input.context(Member::EncryptionContext);
-    let blob = key.sealer.seal_random(context, length)?;
-    let id = key.sealer.material().id();
+    let sealer = key.sealer()?;
+    let blob = sealer.seal_random(context, length)?;
+    let id = sealer.material().id();
     let body = JsonObject::with_capacity(USUAL_ANSWER)
         .blob("CiphertextBlob", &blob)
         .text("KeyId", key.arn.as_str())
@@ -34,11 +37,12 @@ pub(super) fn generate(input: &Input, keys: &Keys) -> Result<Answer, Exception> 
     let key = super::main_key(keys)?;
     let length = data_key_bytes(input)?;
     no_recipient(input)?;
-    usable(key)?;
+    makes_data_keys(key, input.operation())?;
     not_dry(input)?;
     let plaintext = random_bytes(length)?;
-    let blob = key.sealer.seal(input.context(Member::EncryptionContext), plaintext.expose())?;
-    let id = key.sealer.material().id();
+    let sealer = key.sealer()?;
+    let blob = sealer.seal(input.context(Member::EncryptionContext), plaintext.expose())?;
+    let id = sealer.material().id();
     let body = JsonObject::with_capacity(USUAL_ANSWER + 2 * length)
         .blob("CiphertextBlob", &blob)
         .blob("Plaintext", plaintext.expose())
@@ -51,17 +55,18 @@ pub(super) fn generate(input: &Input, keys: &Keys) -> Result<Answer, Exception> 
 /// Answers `Encrypt`.
 pub(super) fn encrypt(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
     let key = super::main_key(keys)?;
-    usable(key)?;
-    symmetric(input, Member::EncryptionAlgorithm)?;
+    usable(key, input.operation())?;
+    algorithm(input, Member::EncryptionAlgorithm, key)?;
     not_dry(input)?;
     let plaintext = input.blob(Member::Plaintext).unwrap_or_default();
-    let blob = key.sealer.seal(input.context(Member::EncryptionContext), plaintext)?;
+    let sealer = key.sealer()?;
+    let blob = sealer.seal(input.context(Member::EncryptionContext), plaintext)?;
     let body = JsonObject::with_capacity(USUAL_ANSWER + 2 * plaintext.len())
         .blob("CiphertextBlob", &blob)
         .text("KeyId", key.arn.as_str())
         .text("EncryptionAlgorithm", ENCRYPTION_ALGORITHM)
         .finish();
-    Ok(Answer::new(body).with_key_material(key.sealer.material().id()))
+    Ok(Answer::new(body).with_key_material(sealer.material().id()))
 }
 
 /// Answers `GenerateRandom`.
@@ -87,21 +92,30 @@ fn data_key_bytes(input: &Input) -> Result<usize, Exception> {
     }
 }
 
-/// Refuses what the key's state excludes.
-pub(super) fn usable(key: &KeyView) -> Result<(), Exception> {
-    match key.state {
-        KeyState::Enabled => Ok(()),
-        KeyState::Disabled => Err(Exception::disabled(key.arn.as_str())),
-        KeyState::PendingDeletion(_) => Err(Exception::invalid_state(key.arn.as_str(), "pending deletion")),
+/// Refuses what the key's usage and state exclude.
+pub(super) fn usable(key: &KeyView, operation: Operation) -> Result<(), Exception> {
+    if key.usage != KeyUsage::EncryptDecrypt {
+        return Err(Exception::key_usage(key.arn.as_str(), key.usage.name(), operation.name()));
     }
+    states::permits(operation, key)
 }
 
-/// Refuses the algorithms of other keys.
-pub(super) fn symmetric(input: &Input, member: Member) -> Result<(), Exception> {
-    match input.string(member) {
-        None | Some(ENCRYPTION_ALGORITHM) => Ok(()),
-        Some(other) => Err(Exception::algorithm(other, KEY_SPEC)),
+/// Refuses keys that no data key can be made with.
+fn makes_data_keys(key: &KeyView, operation: Operation) -> Result<(), Exception> {
+    usable(key, operation)?;
+    if key.spec.symmetric() { Ok(()) } else { Err(Exception::data_key_of_asymmetric_key()) }
+}
+
+/// Refuses the algorithms of other keys, and those of RSA keys, which have no material here.
+pub(super) fn algorithm(input: &Input, member: Member, key: &KeyView) -> Result<(), Exception> {
+    let asked = input.string(member).unwrap_or(ENCRYPTION_ALGORITHM);
+    if !key.spec.algorithms(key.usage).is_some_and(|algorithms| algorithms.contains(&asked)) {
+        return Err(Exception::algorithm(asked, key.spec.name()));
     }
+    if key.spec.symmetric() {
+        return Ok(());
+    }
+    Err(Exception::unsupported("Encryption under asymmetric keys is not served by kmsgate's local backend."))
 }
 
 /// Attestation documents of Nitro enclaves are not verified here, so nothing is encrypted for one.

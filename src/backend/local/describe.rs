@@ -1,10 +1,9 @@
-//! `DescribeKey`, `ListKeys`, and the `KeyMetadata` that `CreateKey` answers with too.
+//! `DescribeKey` and `ListKeys`.
 
-use super::Keys;
 use super::directory::Directory;
-use super::key::{ENCRYPTION_ALGORITHM, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
 use super::pages::{self, Page};
-use crate::aws::KeyId;
+use super::{Keys, metadata};
+use crate::aws::{KeyId, Region};
 use crate::kms::{Answer, Exception, Input, JsonObject};
 
 /// Entries of a page, and the most a caller may ask for (API reference, `ListKeys`).
@@ -13,40 +12,15 @@ const LARGEST_PAGE: usize = 1000;
 
 /// Answers `DescribeKey`.
 pub(super) fn describe(keys: &Keys) -> Result<Answer, Exception> {
-    let key = &super::main_key(keys)?;
-    Ok(Answer::new(JsonObject::with_capacity(1024).object("KeyMetadata", metadata(key)).finish()))
-}
-
-/// `KeyMetadata`, with the members that KMS was recorded to have for such a key.
-pub(super) fn metadata(key: &KeyView) -> JsonObject {
-    let object = JsonObject::with_capacity(1024)
-        .text("AWSAccountId", key.arn.account().as_str())
-        .text("Arn", key.arn.as_str())
-        .timestamp("CreationDate", key.created)
-        .text("CurrentKeyMaterialId", key.sealer.material().id().hex().as_str())
-        .text("CustomerMasterKeySpec", KEY_SPEC);
-    let object = match key.state.deletion_date() {
-        Some(date) => object.timestamp("DeletionDate", date),
-        None => object,
-    };
-    object
-        .text("Description", &key.description)
-        .boolean("Enabled", key.state == KeyState::Enabled)
-        .texts("EncryptionAlgorithms", [ENCRYPTION_ALGORITHM])
-        .text("KeyId", key.id().as_str())
-        .text("KeyManager", "CUSTOMER")
-        .text("KeySpec", KEY_SPEC)
-        .text("KeyState", key.state.name())
-        .text("KeyUsage", KEY_USAGE)
-        .boolean("MultiRegion", false)
-        .text("Origin", KEY_ORIGIN)
+    let metadata = metadata::answered(super::main_key(keys)?);
+    Ok(Answer::new(JsonObject::with_capacity(1024).object("KeyMetadata", metadata).finish()))
 }
 
 /// Answers `ListKeys`.
-pub(super) fn list(directory: &Directory, input: &Input) -> Result<Answer, Exception> {
+pub(super) fn list(region: &Region, directory: &Directory, input: &Input) -> Result<Answer, Exception> {
     let page = Page::of(input, USUAL_PAGE, LARGEST_PAGE)?;
     let after = page.after(|text| text.parse::<KeyId>().ok())?;
-    let (entries, more) = page.cut(pages::following(&directory.keys, after.as_ref()));
+    let (entries, more) = page.cut(pages::following(&directory.region(region)?.keys, after.as_ref()));
     let next = more.then(|| entries.last().map(|(id, _)| id.as_str())).flatten();
     let objects = entries
         .iter()

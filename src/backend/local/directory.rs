@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use super::key::KeyView;
-use crate::aws::{AliasName, KeyId};
+use crate::aws::{AliasName, KeyArn, KeyId, Region};
 use crate::clock::Timestamp;
+use crate::kms::Exception;
 
 /// An alias and what it points to.
 #[derive(Clone, Copy, Debug)]
@@ -19,14 +20,14 @@ pub(super) struct Alias {
     pub(super) updated: Timestamp,
 }
 
-/// Keys by id, aliases by name, both in the order in which lists have them.
+/// What there is in one region: keys by id, aliases by name, both in the order in which lists have them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Directory {
+pub(super) struct Regional {
     pub(super) keys: OrdMap<KeyId, Arc<KeyView>>,
     pub(super) aliases: OrdMap<AliasName, Alias>,
 }
 
-impl Directory {
+impl Regional {
     pub(super) fn key(&self, id: KeyId) -> Option<&Arc<KeyView>> {
         self.keys.get(&id)
     }
@@ -35,20 +36,102 @@ impl Directory {
     pub(super) fn aliased(&self, name: &str) -> Option<&Arc<KeyView>> {
         self.key(self.aliases.get(name)?.target)
     }
+}
 
-    /// Puts a key in the place of the one with its id.
-    pub(super) fn put(&mut self, key: KeyView) {
-        self.keys.insert(key.id(), Arc::new(key));
+/// What there is in all regions that are served.
+#[derive(Clone, Debug)]
+pub(super) struct Directory {
+    /// A handful at most: a search through them is as fast as any map.
+    regions: Vec<(Region, Regional)>,
+    /// The keys to which something happens by itself, the next one first.
+    due: OrdSet<(Timestamp, KeyArn)>,
+}
+
+impl Directory {
+    /// Nothing yet, in these regions.
+    pub(super) fn new(regions: &[Region]) -> Self {
+        let regions = regions.iter().map(|region| (region.clone(), Regional::default())).collect();
+        Self { regions, due: OrdSet::new() }
     }
 
-    /// Adds an alias that is not there yet to a key that is.
-    pub(super) fn add_alias(&mut self, name: AliasName, alias: Alias) {
-        if let Some(key) = self.key(alias.target) {
-            let mut key = KeyView::clone(key);
+    /// What there is in that region.
+    ///
+    /// # Errors
+    ///
+    /// A request for a region that is not served got no further than its signature, so this is never seen.
+    pub(super) fn region(&self, region: &Region) -> Result<&Regional, Exception> {
+        let found = self.regions.iter().find(|(own, _)| own == region).map(|(_, regional)| regional);
+        found.ok_or_else(|| Exception::kms_internal().with_detail(format!("the region {region} is not served")))
+    }
+
+    /// The key of that ARN.
+    pub(super) fn key(&self, arn: &KeyArn) -> Option<&Arc<KeyView>> {
+        self.region(arn.region()).ok()?.key(arn.id()).filter(|key| key.arn == *arn)
+    }
+
+    /// How many keys there are in all.
+    pub(super) fn len(&self) -> usize {
+        self.regions.iter().map(|(_, regional)| regional.keys.len()).sum()
+    }
+
+    /// The key to which something happens next by itself, if that is due.
+    pub(super) fn due(&self, now: Timestamp) -> Option<&Arc<KeyView>> {
+        let (at, arn) = self.due.get_min()?;
+        self.key(arn).filter(|_| *at <= now)
+    }
+
+    fn region_mut(&mut self, region: &Region) -> Option<&mut Regional> {
+        self.regions.iter_mut().find(|(own, _)| own == region).map(|(_, regional)| regional)
+    }
+
+    /// Puts a key in the place of the one with its ARN, or adds it.
+    pub(super) fn put(&mut self, key: KeyView) {
+        let (arn, due) = (key.arn.clone(), key.due());
+        let Some(regional) = self.region_mut(arn.region()) else { return };
+        let old = regional.keys.insert(arn.id(), Arc::new(key));
+        self.reschedule(arn, old.and_then(|old| old.due()), due);
+    }
+
+    /// Takes a key away, and its aliases with it.
+    pub(super) fn remove(&mut self, arn: &KeyArn) {
+        let Some(regional) = self.region_mut(arn.region()) else { return };
+        let Some(old) = regional.keys.remove(&arn.id()) else { return };
+        for name in &old.aliases {
+            regional.aliases.remove(name);
+        }
+        self.reschedule(arn.clone(), old.due(), None);
+    }
+
+    fn reschedule(&mut self, arn: KeyArn, old: Option<Timestamp>, new: Option<Timestamp>) {
+        if old == new {
+            return;
+        }
+        if let Some(old) = old {
+            self.due.remove(&(old, arn.clone()));
+        }
+        if let Some(new) = new {
+            self.due.insert((new, arn));
+        }
+    }
+
+    /// Points an alias at a key that is there, and away from the one it pointed to so far.
+    pub(super) fn put_alias(&mut self, region: &Region, name: AliasName, alias: Alias) {
+        self.remove_alias(region, &name);
+        let Some(regional) = self.region_mut(region) else { return };
+        if let Some(key) = regional.keys.get_mut(&alias.target) {
+            let key = Arc::make_mut(key);
             let place = key.aliases.partition_point(|other| *other < name);
             key.aliases.insert(place, name.clone());
-            self.put(key);
         }
-        self.aliases.insert(name, alias);
+        regional.aliases.insert(name, alias);
+    }
+
+    /// Takes an alias away.
+    pub(super) fn remove_alias(&mut self, region: &Region, name: &AliasName) {
+        let Some(regional) = self.region_mut(region) else { return };
+        let Some(old) = regional.aliases.remove(name) else { return };
+        if let Some(key) = regional.keys.get_mut(&old.target) {
+            Arc::make_mut(key).aliases.retain(|other| other != name);
+        }
     }
 }

@@ -24,6 +24,7 @@ pub(super) struct Golden {
     pub(super) blobs: Vec<Blob>,
     pub(super) wrap: Wrap,
     pub(super) store: Store,
+    pub(super) format_1_store: Store,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +53,7 @@ pub(super) struct Wrap {
 
 #[derive(Deserialize)]
 pub(super) struct Store {
+    pub(super) format: u8,
     pub(super) rows: Vec<Row>,
     pub(super) revision: u64,
     pub(super) sum: String,

@@ -8,25 +8,33 @@ mod aliases;
 mod blob;
 mod changes;
 mod ciphertexts;
+mod create;
 mod data_keys;
 mod describe;
 mod directory;
+mod due;
 mod gcm;
 #[cfg(test)]
 mod golden;
 mod kdf;
 mod key;
+mod key_policy;
+mod key_spec;
 mod key_tag;
 mod manage;
 mod material;
+mod materials;
 mod message;
+mod metadata;
 mod open;
 mod pages;
 mod records;
 mod resolve;
 mod root_key;
+mod states;
 mod store;
 mod store_id;
+mod tags;
 #[cfg(test)]
 mod testing;
 
@@ -36,20 +44,22 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use changes::{Changes, Edit};
+use create::NewKey;
 use directory::{Alias, Directory};
 use records::Records;
 
 pub use changes::Done;
-pub use key::{ENCRYPTION_ALGORITHM, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, KeyState, KeyView};
+pub use key::{ENCRYPTION_ALGORITHM, KeyState, KeyView, MultiRegion, Origin, Rotation};
+pub use key_spec::{KeySpec, KeyUsage};
 pub use manage::DEFAULT_PENDING_WINDOW_DAYS;
 pub use open::OpenError;
 pub use resolve::{Found, Keys, NamedBy};
 
-use crate::aws::{AccountId, AliasName, KeyArn, Operation, Region, Tags};
+use crate::aws::{AccountId, AliasName, KeyArn, Operation, Region};
 use crate::kms::{Answer, Exception, Input};
 use crate::random::Exhausted;
 
-/// A KMS of one account and region.
+/// The KMS of one account, in one or more regions.
 pub struct LocalBackend {
     site: Site,
     directory: Arc<ArcSwap<Directory>>,
@@ -81,12 +91,13 @@ const fn is_served(operation: Operation) -> bool {
 }
 
 impl LocalBackend {
-    /// Answers an operation that changes nothing. `keys` are what [`Self::resolve`] found for `input`.
+    /// Answers an operation that changes nothing, asked of the KMS of `region`. `keys` are what [`Self::resolve`] found
+    /// for `input`.
     ///
     /// # Errors
     ///
     /// KMS's refusals, in KMS's order.
-    pub fn answer(&self, input: &Input, keys: &Keys) -> Result<Answer, Exception> {
+    pub fn answer(&self, input: &Input, keys: &Keys, region: &Region) -> Result<Answer, Exception> {
         match input.operation() {
             Operation::GenerateDataKeyWithoutPlaintext => data_keys::generate_without_plaintext(input, keys),
             Operation::GenerateDataKey => data_keys::generate(input, keys),
@@ -95,8 +106,8 @@ impl LocalBackend {
             Operation::ReEncrypt => self.re_encrypt(input, keys),
             Operation::GenerateRandom => data_keys::generate_random(input),
             Operation::DescribeKey => describe::describe(keys),
-            Operation::ListKeys => describe::list(&self.directory.load(), input),
-            Operation::ListAliases => aliases::list(&self.site, &self.directory.load(), input, keys),
+            Operation::ListKeys => describe::list(region, &self.directory.load(), input),
+            Operation::ListAliases => aliases::list(&self.site, region, &self.directory.load(), input, keys),
             other => Err(resolve::not_served(other)),
         }
     }
@@ -112,42 +123,46 @@ impl LocalBackend {
         &self,
         input: Input,
         keys: Keys,
+        region: Region,
         done: Done,
     ) -> impl Future<Output = Result<Answer, Exception>> + Send + use<> {
         let (site, records) = (self.site.clone(), Arc::clone(&self.records));
         let plan = move |directory: &Directory, now| match input.operation() {
-            Operation::CreateKey => manage::create(&site, &records, directory, &input, now),
-            Operation::EnableKey => manage::switch(directory, &keys, KeyState::Enabled),
-            Operation::DisableKey => manage::switch(directory, &keys, KeyState::Disabled),
+            Operation::CreateKey => create::create(&site, &region, &records, directory, &input, now),
+            Operation::EnableKey => manage::switch(directory, &input, &keys, KeyState::Enabled),
+            Operation::DisableKey => manage::switch(directory, &input, &keys, KeyState::Disabled),
             Operation::ScheduleKeyDeletion => manage::schedule_deletion(directory, &input, &keys, now),
-            Operation::CancelKeyDeletion => manage::cancel_deletion(directory, &keys),
-            Operation::CreateAlias => aliases::create(&site, directory, &input, &keys, now),
+            Operation::CancelKeyDeletion => manage::cancel_deletion(directory, &input, &keys),
+            Operation::CreateAlias => aliases::create(directory, &input, &keys, now),
             other => Err(resolve::not_served(other)),
         };
         let answer = self.changes.submit(Box::new(plan), done);
         async move { answer.await.unwrap_or_else(|_| Err(stopped())) }
     }
 
-    /// The key that `alias` points to; makes both if there is no such alias. Blocks until they are stored.
+    /// The key that `alias` points to in `region`; makes both if there is no such alias. Blocks until they are stored.
     ///
     /// # Errors
     ///
     /// As [`Self::change`].
-    pub fn ensure_key(&self, alias: &AliasName, description: &str) -> Result<KeyArn, Exception> {
-        if let Some(key) = self.directory.load().aliased(alias.as_str()) {
-            return Ok(key.arn.clone());
+    pub fn ensure_key(&self, region: &Region, alias: &AliasName, description: &str) -> Result<KeyArn, Exception> {
+        let found = |directory: &Directory| {
+            let keys = directory.region(region)?;
+            Ok::<_, Exception>(keys.aliased(alias.as_str()).map(|key| key.arn.clone()))
+        };
+        if let Some(arn) = found(&self.directory.load())? {
+            return Ok(arn);
         }
-        let (site, records) = (self.site.clone(), Arc::clone(&self.records));
-        let (name, description) = (alias.clone(), description.to_owned());
+        let (site, records, place) = (self.site.clone(), Arc::clone(&self.records), region.clone());
+        let (name, asked) = (alias.clone(), NewKey::usual(description));
         let make = move |_: &Directory, now| {
-            let key = manage::new_key(&site, &records, &description, Tags::default(), now)?;
+            let key = create::new_key(&site, &place, &records, asked, now)?;
             let alias = Alias { target: key.id(), created: now, updated: now };
-            Ok((Edit::KeyWithAlias(key, name, alias), Answer::empty()))
+            Ok((vec![Edit::key(key), Edit::PutAlias(place, name, alias)], Answer::empty()))
         };
         let answer = self.changes.submit(Box::new(make), Box::new(|_| ()));
         answer.blocking_recv().unwrap_or_else(|_| Err(stopped()))?;
-        let key = self.directory.load().aliased(alias.as_str()).map(|key| key.arn.clone());
-        key.ok_or_else(|| Exception::not_found_alias(alias.as_str()))
+        found(&self.directory.load())?.ok_or_else(|| Exception::not_found_alias(alias.as_str()))
     }
 
     /// Why changes cannot be stored, if that is so; for readiness.
@@ -160,13 +175,14 @@ impl LocalBackend {
 /// Whose KMS this is.
 #[derive(Clone, Debug)]
 struct Site {
-    region: Region,
     account: AccountId,
+    /// Those that are served, each with keys and aliases of its own.
+    regions: Arc<[Region]>,
 }
 
 impl fmt::Debug for LocalBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalBackend").field("keys", &self.directory.load().keys.len()).finish_non_exhaustive()
+        f.debug_struct("LocalBackend").field("keys", &self.directory.load().len()).finish_non_exhaustive()
     }
 }
 
@@ -178,7 +194,7 @@ fn main_key(keys: &Keys) -> Result<&Arc<KeyView>, Exception> {
 /// That key as it is now.
 fn current<'d>(directory: &'d Directory, keys: &Keys) -> Result<&'d Arc<KeyView>, Exception> {
     let key = main_key(keys)?;
-    directory.key(key.id()).ok_or_else(|| Exception::not_found_key(key.arn.as_str()))
+    directory.key(&key.arn).ok_or_else(|| Exception::not_found_key(key.arn.as_str()))
 }
 
 /// Every operation on a key requires the member that names it, so this is never seen.

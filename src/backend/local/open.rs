@@ -66,7 +66,8 @@ impl LocalBackend {
         root_key(root_key_file, &data_dir.join(STORE_FILE)).map(drop)
     }
 
-    /// Opens the store in `data_dir` with the root key in `root_key_file`. Where there is no store one is made, with
+    /// Opens the store in `data_dir`, which holds the keys of `account` in `regions`, with the root key in
+    /// `root_key_file`. Where there is no store one is made, with
     /// a root key if there is none of that either. A store without its root key is refused: a new root key would not
     /// open it.
     ///
@@ -76,7 +77,7 @@ impl LocalBackend {
     pub fn open(
         data_dir: &Path,
         root_key_file: &Path,
-        region: &Region,
+        regions: &[Region],
         account: AccountId,
         clock: &Clock,
     ) -> Result<Self, OpenError> {
@@ -98,11 +99,11 @@ impl LocalBackend {
             opened => opened,
         }
         .map_err(&failed)?;
-        let site = Site { region: region.clone(), account };
+        let site = Site { account, regions: regions.into() };
         let records = Arc::new(Records::new(&root_key, store.id()));
         let directory =
             records.load(&rows.rows, &site).map_err(|source| OpenError::Row { path: path.clone(), source })?;
-        let (keys, revision) = (directory.keys.len(), store.revision());
+        let (keys, revision) = (directory.len(), store.revision());
         tracing::info!(path = %path.display(), keys, %revision, "key store opened");
         let directory = Arc::new(ArcSwap::from_pointee(directory));
         let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&directory), clock.clone())?;

@@ -1,4 +1,4 @@
-//! Keys, key material and aliases as rows of the store, and back.
+//! Keys and aliases as rows of the store, and back. A key's row holds its material too, wrapped.
 //!
 //! The store authenticates rows as they are, so what is read here was written here, under this root key; what does
 //! not fit all the same is of another version, or a defect.
@@ -6,19 +6,23 @@
 use std::sync::Arc;
 
 use aws_sdk_kms::types::OriginType;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Site;
 use super::directory::{Alias, Directory};
-use super::key::{KeyState, KeyView};
+use super::key::{KeyState, KeyView, MultiRegion, Origin, Rotation};
+use super::key_spec::{KeySpec, KeyUsage};
 use super::key_tag::KeyTagger;
 use super::material::{Binding, KeyMaterial};
+use super::materials::{Import, Materials, RotationType, Version};
 use super::message::Sealer;
 use super::root_key::{RootKey, WrappingKey};
 use super::store::{Kind, Row, RowId};
 use super::store_id::StoreId;
-use crate::aws::{AliasName, KeyArn, KeyId, KeyMaterialId, Tags};
+use crate::aws::{AliasName, KeyArn, KeyId, Region, Tags};
 use crate::clock::Timestamp;
 use crate::kms::Exception;
 use crate::limits::Subject;
@@ -38,20 +42,92 @@ pub struct UnreadableRow {
     reason: String,
 }
 
+/// A key's row: `REGION/KEY ID`. What is left out is as it is for most keys.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyRecord {
     arn: String,
     created_micros: i64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
     state: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deletion_micros: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pending_window_days: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spec: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    usage: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    multi_region: Option<MultiRegionRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotation: Option<RotationRecord>,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     tags: Tags,
-    material: String,
+    /// Oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    materials: Vec<MaterialRecord>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MultiRegionRecord {
+    primary: String,
+    replicas: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotationRecord {
+    period_days: u32,
+    next_micros: i64,
+}
+
+/// One version of a key's material.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MaterialRecord {
+    id: String,
+    /// In base64; left out while it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrapped: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotated: Option<(i64, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<ImportRecord>,
+    #[serde(default, skip_serializing_if = "MaterialRole::is_current")]
+    role: MaterialRole,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportRecord {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    description: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    valid_to_micros: Option<i64>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MaterialRole {
+    #[default]
+    Current,
+    Older,
+    Pending,
+}
+
+impl MaterialRole {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+    fn is_current(&self) -> bool {
+        *self == Self::Current
+    }
+}
+
+/// An alias's row: `REGION/alias/NAME`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AliasRecord {
@@ -70,115 +146,231 @@ impl Records {
         &self.tagger
     }
 
-    /// New material for a key, ready to seal with.
+    /// Material of a key, ready to seal with.
     pub(super) fn sealer(&self, arn: &KeyArn, material: KeyMaterial) -> Arc<Sealer> {
         Arc::new(Sealer::new(arn, material, &self.tagger))
     }
 
-    pub(super) fn key(key: &KeyView) -> Result<Row, Exception> {
+    pub(super) fn key(&self, key: &KeyView) -> Result<Row, Exception> {
+        let symmetric = key.spec.symmetric();
         let record = KeyRecord {
             arn: key.arn.as_str().to_owned(),
             created_micros: key.created.unix_micros(),
             description: key.description.clone().into(),
             state: key.state.name().to_owned(),
             deletion_micros: key.state.deletion_date().map(Timestamp::unix_micros),
+            pending_window_days: match key.state {
+                KeyState::PendingReplicaDeletion { days } => Some(days),
+                _ => None,
+            },
+            spec: (!symmetric).then(|| key.spec.name().to_owned()),
+            usage: (!symmetric).then(|| key.usage.name().to_owned()),
+            origin: (key.origin != Origin::AwsKms).then(|| key.origin.name().to_owned()),
+            multi_region: key.multi_region.as_deref().map(|keys| MultiRegionRecord {
+                primary: keys.primary.to_string(),
+                replicas: keys.replicas.iter().map(Region::to_string).collect(),
+            }),
+            rotation: key.rotation.map(|rotation| RotationRecord {
+                period_days: rotation.period_days,
+                next_micros: rotation.next.unix_micros(),
+            }),
             tags: key.tags.clone(),
-            material: key.sealer.material().id().to_string(),
+            materials: self.materials(key)?,
         };
-        row(Kind::Key, key.id().as_str(), &record)
+        row(key_row(&key.arn), &record)
     }
 
-    pub(super) fn material(&self, key: &KeyView) -> Result<Row, Exception> {
-        let material = key.sealer.material();
-        let body = material.wrap(&self.wrapping, &self.binding(&key.arn, key.created))?.to_vec();
-        Ok(Row { id: RowId::new(Kind::Material, material.id().hex().as_str()), body })
+    fn materials(&self, key: &KeyView) -> Result<Vec<MaterialRecord>, Exception> {
+        let Materials { older, current, pending } = &key.materials;
+        let older = older.iter().flat_map(|older| older.iter()).map(|version| (version, MaterialRole::Older));
+        let current = current.iter().map(|version| (version, MaterialRole::Current));
+        let pending = pending.iter().map(|version| (version.as_ref(), MaterialRole::Pending));
+        older.chain(current).chain(pending).map(|(version, role)| self.material(key, version, role)).collect()
     }
 
-    pub(super) fn alias(name: &AliasName, alias: Alias) -> Result<Row, Exception> {
+    fn material(&self, key: &KeyView, version: &Version, role: MaterialRole) -> Result<MaterialRecord, Exception> {
+        let binding = self.binding(&key.arn, key.origin, key.created);
+        let wrapped = version.sealer.as_ref().map(|sealer| sealer.material().wrap(&self.wrapping, &binding));
+        Ok(MaterialRecord {
+            id: version.id.to_string(),
+            wrapped: wrapped.transpose()?.map(|wrapped| STANDARD.encode(wrapped)),
+            rotated: version.rotated.map(|(at, kind)| (at.unix_micros(), kind.name().to_owned())),
+            imported: version.import.as_deref().map(|import| ImportRecord {
+                description: import.description.clone().into(),
+                valid_to_micros: import.expires.map(Timestamp::unix_micros),
+            }),
+            role,
+        })
+    }
+
+    pub(super) fn alias(region: &Region, name: &AliasName, alias: Alias) -> Result<Row, Exception> {
         let record = AliasRecord {
             target: alias.target.to_string(),
             created_micros: alias.created.unix_micros(),
             updated_micros: alias.updated.unix_micros(),
         };
-        row(Kind::Alias, name.as_str(), &record)
+        row(alias_row(region, name), &record)
     }
 
     /// Every key and alias of a store that holds the keys of `site`.
     pub(super) fn load(&self, rows: &[Row], site: &Site) -> Result<Directory, UnreadableRow> {
-        let mut directory = Directory::default();
+        let mut directory = Directory::new(&site.regions);
         let of = |kind| rows.iter().filter(move |row| row.id.kind == kind);
         for row in of(Kind::Key) {
-            let key = self.read_key(row, rows, site).map_err(|reason| unreadable(row, reason))?;
+            let key = self.read_key(row, site).map_err(|reason| unreadable(row, reason))?;
             directory.put(key);
         }
         for row in of(Kind::Alias) {
-            let (name, alias) = read_alias(row, &directory).map_err(|reason| unreadable(row, reason))?;
-            directory.add_alias(name, alias);
+            let (region, name, alias) = read_alias(row, &directory).map_err(|reason| unreadable(row, reason))?;
+            directory.put_alias(&region, name, alias);
         }
         Ok(directory)
     }
 
-    fn read_key(&self, row: &Row, rows: &[Row], site: &Site) -> Result<KeyView, String> {
+    fn read_key(&self, row: &Row, site: &Site) -> Result<KeyView, String> {
         let record: KeyRecord = read(row)?;
         let arn: KeyArn = record.arn.parse().map_err(text)?;
-        if arn.id().as_str() != &*row.id.id {
+        if key_row(&arn) != row.id {
             return Err("it has another id".into());
         }
-        if arn != KeyArn::new(&site.region, site.account, arn.id()) {
-            return Err(format!("it is of another region or account: {arn}", arn = arn.as_str()));
+        if arn.account() != site.account || !site.regions.contains(arn.region()) {
+            return Err(format!("it is of another region or account: {arn}"));
         }
         let created = Timestamp::from_unix_micros(record.created_micros);
-        let material = self.read_material(&record.material, rows, &arn, created)?;
+        let origin = record.origin.as_deref().map_or(Some(Origin::AwsKms), Origin::from_name).ok_or("its origin")?;
+        let materials = self.read_materials(&record.materials, &arn, origin, created)?;
         Ok(KeyView {
             created,
             description: record.description.into(),
-            state: state(&record.state, record.deletion_micros)?,
+            state: state(&record.state, record.deletion_micros, record.pending_window_days)?,
+            spec: record
+                .spec
+                .as_deref()
+                .map_or(Some(KeySpec::SymmetricDefault), KeySpec::from_name)
+                .ok_or("its spec")?,
+            usage: record
+                .usage
+                .as_deref()
+                .map_or(Some(KeyUsage::EncryptDecrypt), KeyUsage::from_name)
+                .ok_or("its usage")?,
+            origin,
+            multi_region: record.multi_region.as_ref().map(read_multi_region).transpose()?.map(Arc::new),
+            rotation: record.rotation.map(|rotation| Rotation {
+                period_days: rotation.period_days,
+                next: Timestamp::from_unix_micros(rotation.next_micros),
+            }),
             tags: record.tags,
             aliases: Vec::new(),
             quota: Subject::of(arn.as_str()),
-            sealer: self.sealer(&arn, material),
+            materials,
             arn,
         })
     }
 
-    fn read_material(&self, id: &str, rows: &[Row], arn: &KeyArn, created: Timestamp) -> Result<KeyMaterial, String> {
-        // The store hands its rows over sorted by their ids.
-        let wanted = RowId::new(Kind::Material, id);
-        let at = rows.binary_search_by(|row| row.id.cmp(&wanted)).map_err(|_| "its key material is not there")?;
-        let wrapped = rows.get(at).map(|row| row.body.as_slice()).unwrap_or_default();
-        let id: KeyMaterialId = id.parse().map_err(text)?;
-        KeyMaterial::unwrap(wrapped, id, &self.wrapping, &self.binding(arn, created))
-            .map_err(|_| "its key material does not open".to_owned())
+    fn read_materials(
+        &self,
+        records: &[MaterialRecord],
+        arn: &KeyArn,
+        origin: Origin,
+        created: Timestamp,
+    ) -> Result<Materials, String> {
+        let (mut materials, mut older) = (Materials::default(), Vec::new());
+        for record in records {
+            let version = self.read_version(record, arn, origin, created)?;
+            match record.role {
+                MaterialRole::Older => older.push(version),
+                MaterialRole::Current => materials.current = Some(version),
+                MaterialRole::Pending => materials.pending = Some(Arc::new(version)),
+            }
+        }
+        materials.older = (!older.is_empty()).then(|| Arc::new(older));
+        Ok(materials)
     }
 
-    fn binding<'a>(&'a self, key_arn: &'a KeyArn, created: Timestamp) -> Binding<'a> {
-        Binding { store: &self.store, key_arn, origin: &OriginType::AwsKms, created }
+    fn read_version(
+        &self,
+        record: &MaterialRecord,
+        arn: &KeyArn,
+        origin: Origin,
+        created: Timestamp,
+    ) -> Result<Version, String> {
+        let id = record.id.parse().map_err(text)?;
+        let open = |wrapped: &String| {
+            let wrapped = STANDARD.decode(wrapped).map_err(text)?;
+            let material = KeyMaterial::unwrap(&wrapped, id, &self.wrapping, &self.binding(arn, origin, created));
+            material.map_err(|_| "its key material does not open".to_owned())
+        };
+        let rotated = |(micros, kind): &(i64, String)| {
+            let kind = RotationType::from_name(kind).ok_or("the type of a rotation")?;
+            Ok::<_, String>((Timestamp::from_unix_micros(*micros), kind))
+        };
+        Ok(Version {
+            id,
+            sealer: record.wrapped.as_ref().map(open).transpose()?.map(|material| self.sealer(arn, material)),
+            rotated: record.rotated.as_ref().map(rotated).transpose()?,
+            import: record.imported.as_ref().map(|import| {
+                Arc::new(Import {
+                    description: import.description.as_str().into(),
+                    expires: import.valid_to_micros.map(Timestamp::from_unix_micros),
+                })
+            }),
+        })
+    }
+
+    const fn binding<'a>(&'a self, key_arn: &'a KeyArn, origin: Origin, created: Timestamp) -> Binding<'a> {
+        let origin = match origin {
+            Origin::AwsKms => &OriginType::AwsKms,
+            Origin::External => &OriginType::External,
+        };
+        Binding { store: &self.store, key_arn, origin, created }
     }
 }
 
-fn read_alias(row: &Row, directory: &Directory) -> Result<(AliasName, Alias), String> {
+/// What names a key's row.
+pub(super) fn key_row(arn: &KeyArn) -> RowId {
+    RowId::new(Kind::Key, &format!("{}/{}", arn.region(), arn.id()))
+}
+
+/// What names an alias's row.
+pub(super) fn alias_row(region: &Region, name: &AliasName) -> RowId {
+    RowId::new(Kind::Alias, &format!("{region}/{name}"))
+}
+
+fn read_alias(row: &Row, directory: &Directory) -> Result<(Region, AliasName, Alias), String> {
     let record: AliasRecord = read(row)?;
+    let (region, name) = row.id.id.split_once('/').ok_or("its id names no region")?;
+    let region: Region = region.parse().map_err(text)?;
     let target: KeyId = record.target.parse().map_err(text)?;
-    if directory.key(target).is_none() {
+    if directory.region(&region).ok().and_then(|regional| regional.key(target)).is_none() {
         return Err("its key is not there".into());
     }
     let at = Timestamp::from_unix_micros;
     let alias = Alias { target, created: at(record.created_micros), updated: at(record.updated_micros) };
-    Ok((row.id.id.parse().map_err(text)?, alias))
+    Ok((region, name.parse().map_err(text)?, alias))
 }
 
-fn state(name: &str, deletion_micros: Option<i64>) -> Result<KeyState, String> {
-    match (name, deletion_micros) {
-        ("Enabled", None) => Ok(KeyState::Enabled),
-        ("Disabled", None) => Ok(KeyState::Disabled),
-        ("PendingDeletion", Some(micros)) => Ok(KeyState::PendingDeletion(Timestamp::from_unix_micros(micros))),
+fn read_multi_region(record: &MultiRegionRecord) -> Result<MultiRegion, String> {
+    let region = |name: &String| name.parse::<Region>().map_err(text);
+    Ok(MultiRegion {
+        primary: region(&record.primary)?,
+        replicas: record.replicas.iter().map(region).collect::<Result<_, _>>()?,
+    })
+}
+
+fn state(name: &str, deletion_micros: Option<i64>, pending_window_days: Option<u32>) -> Result<KeyState, String> {
+    match (name, deletion_micros, pending_window_days) {
+        ("Enabled", None, None) => Ok(KeyState::Enabled),
+        ("Disabled", None, None) => Ok(KeyState::Disabled),
+        ("PendingImport", None, None) => Ok(KeyState::PendingImport),
+        ("PendingDeletion", Some(micros), None) => Ok(KeyState::PendingDeletion(Timestamp::from_unix_micros(micros))),
+        ("PendingReplicaDeletion", None, Some(days)) => Ok(KeyState::PendingReplicaDeletion { days }),
         _ => Err(format!("it has the state `{name}`, which this version does not know")),
     }
 }
 
-fn row<T: Serialize>(kind: Kind, id: &str, record: &T) -> Result<Row, Exception> {
+fn row<T: Serialize>(id: RowId, record: &T) -> Result<Row, Exception> {
     let body = serde_json::to_vec(record).map_err(|error| Exception::kms_internal().with_detail(error.to_string()))?;
-    Ok(Row { id: RowId::new(kind, id), body })
+    Ok(Row { id, body })
 }
 
 fn read<T: DeserializeOwned>(row: &Row) -> Result<T, String> {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::LocalBackend;
 use super::blob::Blob;
-use super::directory::Directory;
+use super::directory::Regional;
 use super::key::KeyView;
-use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Resource};
+use super::key_tag::KeyTagger;
+use super::{LocalBackend, Site};
+use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Region, Resource};
 use crate::credentials::PrincipalArn;
 use crate::kms::{Exception, Input};
 
@@ -54,20 +55,21 @@ impl Keys {
 }
 
 impl LocalBackend {
-    /// Finds the keys that `input` is about; which `caller` sent.
+    /// Finds the keys that `input` is about, which `caller` sent to the KMS of `region`.
     ///
     /// # Errors
     ///
     /// `UnsupportedOperationException` for an operation that is not served; `NotFoundException` and
     /// `InvalidArnException` as KMS has them; for a key that only a ciphertext names, and that is not here,
     /// `AccessDeniedException`; `InvalidCiphertextException` for what is no ciphertext.
-    pub fn resolve(&self, input: &Input, caller: &PrincipalArn) -> Result<Keys, Exception> {
+    pub fn resolve(&self, input: &Input, caller: &PrincipalArn, region: &Region) -> Result<Keys, Exception> {
         let directory = self.directory.load();
-        let named = |member| self.named(&directory, input, member, caller);
+        let place = Place { keys: directory.region(region)?, region, site: &self.site };
+        let named = |member| place.named(input, member, caller);
         let operation = input.operation();
         let ciphertext = |member| match named(member)? {
             Some(found) => Ok(Some(found)),
-            None => self.of_ciphertext(&directory, input).map(Some),
+            None => place.of_ciphertext(input, self.records.tagger()).map(Some),
         };
         let (main, source) = match operation {
             Operation::Decrypt => (ciphertext(Member::KeyId)?, None),
@@ -75,32 +77,34 @@ impl LocalBackend {
                 let destination = named(Member::DestinationKeyId)?;
                 (destination, ciphertext(Member::SourceKeyId)?)
             }
-            Operation::CreateAlias => (self.alias_target(&directory, input, caller)?, None),
+            Operation::CreateAlias => (place.alias_target(input, caller)?, None),
             _ if !super::is_served(operation) => return Err(not_served(operation)),
             _ => (operation.key().map(named).transpose()?.flatten(), None),
         };
         Ok(Keys { main, source })
     }
+}
 
-    fn named(
-        &self,
-        directory: &Directory,
-        input: &Input,
-        member: Member,
-        caller: &PrincipalArn,
-    ) -> Result<Option<Found>, Exception> {
+/// Where keys are looked for: what there is in one region.
+struct Place<'d> {
+    keys: &'d Regional,
+    region: &'d Region,
+    site: &'d Site,
+}
+
+impl Place<'_> {
+    fn named(&self, input: &Input, member: Member, caller: &PrincipalArn) -> Result<Option<Found>, Exception> {
         let Some(text) = input.string(member) else { return Ok(None) };
-        let reference = KeyRef::parse(text, &self.site.region)?;
+        let reference = KeyRef::parse(text, self.region)?;
         let operation = input.operation();
         if reference.alias_name().is_some() && !operation.accepts_alias() {
             return Err(Exception::alias_not_accepted());
         }
-        self.look_up(directory, reference, (operation, member), caller).map(Some)
+        self.look_up(reference, (operation, member), caller).map(Some)
     }
 
     fn look_up(
         &self,
-        directory: &Directory,
         reference: KeyRef<'_>,
         (operation, member): (Operation, Member),
         caller: &PrincipalArn,
@@ -113,48 +117,43 @@ impl LocalBackend {
         let ours = owner == self.site.account;
         match reference {
             KeyRef::Id(id) | KeyRef::Arn { id, .. } => {
-                let key = directory.key(id).filter(|_| ours).cloned();
-                let absent = || Exception::not_found_key(KeyArn::new(&self.site.region, owner, id).as_str());
+                let key = self.keys.key(id).filter(|_| ours).cloned();
+                let absent = || Exception::not_found_key(KeyArn::new(self.region, owner, id).as_str());
                 Ok(Found { key: key.ok_or_else(absent)?, by: NamedBy::Key })
             }
             KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } => {
-                let key = directory.aliased(name).filter(|_| ours).cloned();
-                let absent = || Exception::not_found_alias(AliasArn::new(&self.site.region, owner, name).as_str());
+                let key = self.keys.aliased(name).filter(|_| ours).cloned();
+                let absent = || Exception::not_found_alias(AliasArn::new(self.region, owner, name).as_str());
                 Ok(Found { key: key.ok_or_else(absent)?, by: NamedBy::Alias(name.into()) })
             }
         }
     }
 
-    fn of_ciphertext(&self, directory: &Directory, input: &Input) -> Result<Found, Exception> {
+    fn of_ciphertext(&self, input: &Input, tagger: &KeyTagger) -> Result<Found, Exception> {
         let bytes = input.blob(Member::CiphertextBlob).unwrap_or_default();
         let blob = Blob::parse(bytes).map_err(|_| Exception::invalid_ciphertext())?;
         // Before any key is looked up: who makes a ciphertext by hand must not learn from it which keys there are.
-        if !self.records.tagger().made(&blob) {
+        if !tagger.made(&blob) {
             return Err(Exception::invalid_ciphertext());
         }
-        let key = directory.key(blob.key_arn().id()).filter(|key| key.arn == *blob.key_arn());
-        // It was made here, so its key was deleted since.
+        let key = self.keys.key(blob.key_arn().id()).filter(|key| key.same_material_as(blob.key_arn()));
+        // It was made here, so its key was deleted since, or is in another region.
         let key = Arc::clone(key.ok_or_else(Exception::ciphertext_key_denied)?);
         Ok(Found { key, by: NamedBy::Ciphertext })
     }
 
     /// An alias may point to a key of its own account and region, and never to another alias.
-    fn alias_target(
-        &self,
-        directory: &Directory,
-        input: &Input,
-        caller: &PrincipalArn,
-    ) -> Result<Option<Found>, Exception> {
+    fn alias_target(&self, input: &Input, caller: &PrincipalArn) -> Result<Option<Found>, Exception> {
         super::aliases::checked_name(input)?;
         let text = input.string(Member::TargetKeyId).unwrap_or_default();
-        match KeyRef::parse(text, &self.site.region) {
+        match KeyRef::parse(text, self.region) {
             Ok(reference) if reference.alias_name().is_some() => {
                 // The text is an emulator's; KMS's is not recorded.
                 Err(Exception::validation("Aliases must refer to keys. Not aliases"))
             }
             Ok(reference) => {
                 let asked = (input.operation(), Member::TargetKeyId);
-                self.look_up(directory, reference, asked, caller).map(Some)
+                self.look_up(reference, asked, caller).map(Some)
             }
             Err(error) => Err(error.into()),
         }

@@ -7,19 +7,25 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::changes::Changes;
+use super::directory::{Directory, Regional};
 use super::records::Records;
 use super::root_key::RootKey;
 use super::store::{Change, Row, Store};
-use super::{Directory, LocalBackend, OpenError};
-use crate::aws::{KeyArn, Operation};
+use super::{LocalBackend, OpenError};
+use crate::aws::{KeyArn, Operation, Region};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::credentials::PrincipalArn;
-use crate::kms::{Exception, Input};
+use crate::kms::{Answer, Exception, Input};
 
 pub(super) const ACCOUNT: &str = "111122223333";
 pub(super) const CALLER: &str = "arn:aws:iam::111122223333:user/orders";
 /// A key that is never there.
 pub(super) const NO_KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// The region that is called.
+pub(super) fn region() -> Region {
+    "us-east-1".parse().unwrap()
+}
 
 /// A backend of [`ACCOUNT`] in us-east-1.
 pub(super) struct Local {
@@ -85,15 +91,31 @@ impl Local {
         self.directory.path().join("root.key")
     }
 
-    pub(super) fn entries(&self) -> Arc<Directory> {
-        self.backend.directory.load_full()
+    /// Lets so many days go by, and what is due then be done.
+    pub(super) fn pass(&self, days: u32) {
+        self.clock.set(self.backend_now().plus(std::time::Duration::from_hours(24) * days));
+        // What is due is done behind each change, so behind the first of these and before the second is answered.
+        for _ in 0..2 {
+            let nothing = |_: &Directory, _| Ok((Vec::new(), Answer::empty()));
+            let answer = self.backend.changes.submit(Box::new(nothing), Box::new(|_| ()));
+            answer.blocking_recv().unwrap().unwrap();
+        }
+    }
+
+    fn backend_now(&self) -> Timestamp {
+        Clock::Manual(self.clock.clone()).now()
+    }
+
+    /// What there is in the region that is called.
+    pub(super) fn entries(&self) -> Regional {
+        self.backend.directory.load().region(&region()).unwrap().clone()
     }
 }
 
 fn open(directory: &Path, region: &str, account: &str, clock: &ManualClock) -> Result<LocalBackend, OpenError> {
-    let (region, account) = (region.parse().unwrap(), account.parse().unwrap());
+    let (region, account): (Region, _) = (region.parse().unwrap(), account.parse().unwrap());
     let clock = Clock::Manual(clock.clone());
-    LocalBackend::open(&directory.join("data"), &directory.join("root.key"), &region, account, &clock)
+    LocalBackend::open(&directory.join("data"), &directory.join("root.key"), &[region], account, &clock)
 }
 
 fn root_key(directory: &Path) -> RootKey {
@@ -115,11 +137,11 @@ impl Local {
     pub(super) fn call_as(&self, caller: &str, operation: Operation, body: &Value) -> Result<Value, Exception> {
         let caller: PrincipalArn = caller.parse().unwrap();
         let input = Input::parse(operation, body.to_string().as_bytes())?;
-        let keys = self.backend.resolve(&input, &caller)?;
+        let keys = self.backend.resolve(&input, &caller, &region())?;
         let answer = if operation.mutating() {
-            wait(self.backend.change(input, keys, Box::new(|_| ())))
+            wait(self.backend.change(input, keys, region(), Box::new(|_| ())))
         } else {
-            self.backend.answer(&input, &keys)
+            self.backend.answer(&input, &keys, &region())
         }?;
         Ok(if answer.body.is_empty() { Value::Null } else { serde_json::from_slice(&answer.body).unwrap() })
     }

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::header::{REFERER, USER_AGENT};
 
 use crate::aws::{AliasName, EncryptionContext, Member, Operation};
-use crate::backend::local::{ENCRYPTION_ALGORITHM, Found, KEY_ORIGIN, KEY_SPEC, KEY_USAGE, Keys, NamedBy};
+use crate::backend::local::{ENCRYPTION_ALGORITHM, Found, KeySpec, KeyUsage, Keys, NamedBy, Origin};
 use crate::credentials::Principal;
 use crate::kms::Input;
 use crate::policy::{CaselessName, ConditionKey, RequestContext, Values};
@@ -116,17 +116,23 @@ impl Facts<'_> {
         let asked = |member, default| Values::one(self.input.string(member).unwrap_or(default));
         let values = match key {
             Key::KeySpec | Key::CustomerMasterKeySpec if creating => {
-                let old = self.input.string(Member::CustomerMasterKeySpec).unwrap_or(KEY_SPEC);
+                let old = self.input.string(Member::CustomerMasterKeySpec).unwrap_or(KeySpec::SymmetricDefault.name());
                 asked(Member::KeySpec, old)
             }
-            Key::KeyUsage | Key::CustomerMasterKeyUsage if creating => asked(Member::KeyUsage, KEY_USAGE),
-            Key::KeyOrigin if creating => asked(Member::Origin, KEY_ORIGIN),
+            Key::KeyUsage | Key::CustomerMasterKeyUsage if creating => {
+                asked(Member::KeyUsage, KeyUsage::EncryptDecrypt.name())
+            }
+            Key::KeyOrigin if creating => asked(Member::Origin, Origin::AwsKms.name()),
             Key::MultiRegion if creating => {
                 Values::boolean(self.input.boolean(Member::MultiRegion).unwrap_or_default())
             }
-            Key::KeySpec | Key::CustomerMasterKeySpec => Values::optional(self.found.map(|_| KEY_SPEC)),
-            Key::KeyUsage | Key::CustomerMasterKeyUsage => Values::optional(self.found.map(|_| KEY_USAGE)),
-            Key::KeyOrigin => Values::optional(self.found.map(|_| KEY_ORIGIN)),
+            Key::KeySpec | Key::CustomerMasterKeySpec => {
+                Values::optional(self.found.map(|found| found.key.spec.name()))
+            }
+            Key::KeyUsage | Key::CustomerMasterKeyUsage => {
+                Values::optional(self.found.map(|found| found.key.usage.name()))
+            }
+            Key::KeyOrigin => Values::optional(self.found.map(|found| found.key.origin.name())),
             Key::MultiRegion => {
                 self.found.map_or(Values::Absent, |found| Values::boolean(found.key.id().multi_region()))
             }

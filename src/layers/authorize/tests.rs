@@ -114,8 +114,9 @@ fn ciphertext(world: &World, alias: &str) -> String {
     let backend = world.backend();
     let input = Input::parse(crate::aws::Operation::GenerateDataKeyWithoutPlaintext, body.to_string().as_bytes());
     let input = input.unwrap();
-    let keys = backend.resolve(&input, &ORDERS_ARN.parse().unwrap()).unwrap();
-    let answer: Value = serde_json::from_slice(&backend.answer(&input, &keys).unwrap().body).unwrap();
+    let region = "us-east-1".parse().unwrap();
+    let keys = backend.resolve(&input, &ORDERS_ARN.parse().unwrap(), &region).unwrap();
+    let answer: Value = serde_json::from_slice(&backend.answer(&input, &keys, &region).unwrap().body).unwrap();
     answer["CiphertextBlob"].as_str().unwrap().to_owned()
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc as channel;
 
 use serde_json::{Value, json};
 
-use super::super::testing::{CALLER, Local, wait};
+use super::super::testing::{CALLER, Local, region, wait};
 use super::*;
 use crate::aws::{KeyArn, Operation};
 use crate::kms::Input;
@@ -15,8 +15,8 @@ type Answering = std::pin::Pin<Box<dyn Future<Output = Result<Answer, Exception>
 
 fn submit(local: &Local, operation: Operation, body: &Value, done: Done) -> Answering {
     let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
-    let keys = local.backend.resolve(&input, &CALLER.parse().unwrap()).unwrap();
-    Box::pin(local.backend.change(input, keys, done))
+    let keys = local.backend.resolve(&input, &CALLER.parse().unwrap(), &region()).unwrap();
+    Box::pin(local.backend.change(input, keys, region(), done))
 }
 
 fn alias(local: &Local, name: &str, key: &KeyArn) -> Answering {
@@ -32,7 +32,7 @@ fn hold(local: &Local) -> channel::Sender<()> {
         started.send(()).unwrap();
         // Ends when the other side is dropped.
         let _ = held.recv();
-        Ok((Edit::Nothing, Answer::empty()))
+        Ok((Vec::new(), Answer::empty()))
     };
     drop(local.backend.changes.submit(Box::new(plan), Box::new(|_| ())));
     start.recv().unwrap();
@@ -88,7 +88,7 @@ fn who_is_told_that_a_change_was_made_can_see_it() {
     let (directory, seen) = (Arc::clone(&local.backend.directory), Arc::new(Mutex::new(None)));
     let note = Arc::clone(&seen);
     let done = move |outcome: Result<&Answer, &Exception>| {
-        let there = directory.load().aliases.contains_key("alias/x");
+        let there = directory.load().region(&region()).unwrap().aliases.contains_key("alias/x");
         *note.lock().unwrap() = Some((outcome.is_ok(), there));
     };
     let body = json!({"AliasName": "alias/x", "TargetKeyId": key.as_str()});
@@ -153,7 +153,7 @@ fn what_cannot_be_stored_is_not_published_and_what_can_goes_on() {
 fn a_store_whose_thread_has_died_is_not_ready_and_says_so() {
     let local = Local::new();
     let key = local.create_key();
-    let plan = |_: &Directory, _| Ok((Edit::Nothing, Answer::empty()));
+    let plan = |_: &Directory, _| Ok((Vec::new(), Answer::empty()));
     let answer = local.backend.changes.submit(Box::new(plan), Box::new(|_| panic!("a defect")));
     assert!(answer.blocking_recv().is_err());
     while local.backend.unready().is_none() {

@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::super::store::{Change, Kind, RowId};
 use super::super::testing::{Local, NO_KEY, members};
 use crate::aws::{KeyArn, Operation};
 
@@ -128,11 +127,8 @@ fn a_ciphertext_of_another_store_is_an_invalid_ciphertext() {
 #[test]
 fn a_ciphertext_of_a_key_that_was_deleted_is_not_told_from_one_that_may_not_be_used() {
     let Sealed { local, key, blob } = sealed();
-    let local = local.edited(|rows| {
-        let material = rows.iter().find(|row| row.id.kind == Kind::Material).unwrap().id.clone();
-        Change { put: Vec::new(), delete: vec![RowId::new(Kind::Key, key.id().as_str()), material] }
-    });
-    let local = local.unwrap();
+    local.schedule_deletion(&key);
+    local.pass(30);
     let other = local.create_key();
     assert_eq!(local.refusal(Operation::Decrypt, &decrypt(&blob, &context())), GONE);
     assert_eq!(local.refusal(Operation::ReEncrypt, &re_encrypt(&blob, &other)), GONE);

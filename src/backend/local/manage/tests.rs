@@ -231,11 +231,10 @@ fn what_contradicts_itself_is_refused_in_the_words_of_kms() {
 fn what_is_not_served_yet_says_so() {
     let local = Local::new();
     for body in [
-        json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}),
-        json!({"CustomerMasterKeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}),
-        json!({"Origin": "EXTERNAL"}),
+        json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
+        json!({"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"}),
+        json!({"Origin": "AWS_CLOUDHSM"}),
         json!({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1234567890abcdef0"}),
-        json!({"MultiRegion": true}),
         json!({"Policy": "{}"}),
     ] {
         let refusal = local.refusal(Operation::CreateKey, &body);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::testing::{CALLER, Local, NO_KEY};
+use super::super::testing::{CALLER, Local, NO_KEY, region};
 use super::*;
 
 const GENERATE: Operation = Operation::GenerateDataKeyWithoutPlaintext;
@@ -21,7 +21,7 @@ fn with_key() -> (Local, KeyArn) {
 
 fn found(local: &Local, operation: Operation, body: &Value) -> Keys {
     let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
-    local.backend.resolve(&input, &CALLER.parse().unwrap()).unwrap()
+    local.backend.resolve(&input, &CALLER.parse().unwrap(), &region()).unwrap()
 }
 
 #[test]
@@ -151,8 +151,8 @@ fn what_is_not_served_says_so_and_everything_that_is_served_is_answered() {
 fn a_view_that_was_taken_does_not_change_with_its_key() {
     let (local, key) = with_key();
     let input = Input::parse(GENERATE, data_key(key.as_str()).to_string().as_bytes()).unwrap();
-    let keys = local.backend.resolve(&input, &CALLER.parse().unwrap()).unwrap();
+    let keys = local.backend.resolve(&input, &CALLER.parse().unwrap(), &region()).unwrap();
     local.disable(&key);
-    assert!(local.backend.answer(&input, &keys).is_ok(), "what was judged is what is used");
+    assert!(local.backend.answer(&input, &keys, &region()).is_ok(), "what was judged is what is used");
     assert_eq!(local.code(GENERATE, &data_key(key.as_str())), "DisabledException");
 }

@@ -21,24 +21,27 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 const CACHE_KIB: i64 = 512;
 
 /// The whole schema, as `sqlite_schema` has it.
-const TABLES: [&str; 2] = [
+pub(super) const TABLES: [&str; 2] = [
     "CREATE TABLE header (one INTEGER PRIMARY KEY CHECK (one = 1), store BLOB NOT NULL, revision INTEGER NOT NULL, \
      root_key_check BLOB NOT NULL, mac BLOB NOT NULL) STRICT",
     "CREATE TABLE entry (kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id)) \
      STRICT, WITHOUT ROWID",
 ];
 
-pub(super) struct Database(Connection);
+pub(super) struct Database {
+    connection: Connection,
+    format: u8,
+}
 
 impl Database {
     /// Makes a database without rows in `file`, which must not exist. It is complete on disk when this returns.
     pub(super) fn create(file: &Path, header: &Header) -> Result<(), StoreError> {
         private::write_new(file, b"")?;
-        let mut database = Self::connect(file)?;
+        let mut database = Self { connection: Self::connect(file)?, format: FORMAT };
         database.allow_writing()?;
         let transaction = database.begin()?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.pragma_update(None, "user_version", header.format)?;
         TABLES.iter().try_for_each(|table| transaction.execute_batch(table))?;
         transaction.execute(
             "INSERT INTO header (one, store, revision, root_key_check, mac) VALUES (1, ?1, ?2, ?3, ?4)",
@@ -46,19 +49,20 @@ impl Database {
         )?;
         transaction.commit()?;
         // With the last connection the write-ahead log is carried over into the file, and removed.
-        database.0.close().map_err(|(_, error)| error.into())
+        database.connection.close().map_err(|(_, error)| error.into())
     }
 
     /// Takes the lock on a store's database and checks what can be checked without keys. Writes nothing.
     pub(super) fn open(file: &Path) -> Result<Self, StoreError> {
-        let database = Self::connect(file)?;
-        database.check_format()?;
+        let connection = Self::connect(file)?;
+        let format = check_format(&connection)?;
+        let database = Self { connection, format };
         database.check_schema()?;
         database.check_integrity()?;
         Ok(database)
     }
 
-    fn connect(file: &Path) -> Result<Self, StoreError> {
+    fn connect(file: &Path) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_EXRESCODE)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -81,65 +85,74 @@ impl Database {
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "mmap_size", 0)?;
-        Ok(Self(connection))
-    }
-
-    fn check_format(&self) -> Result<(), StoreError> {
-        let pragma = |name| self.0.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let (application, format) = (pragma("application_id")?, pragma("user_version")?);
-        match format {
-            _ if application != APPLICATION_ID => Err(StoreError::Foreign),
-            newer if newer > i64::from(FORMAT) => Err(StoreError::Newer(newer)),
-            same if same == i64::from(FORMAT) => Ok(()),
-            _ => Err(StoreError::Foreign),
-        }
+        Ok(connection)
     }
 
     /// No table, index, trigger or view but those that were made.
     fn check_schema(&self) -> Result<(), StoreError> {
-        let mut statement = self.0.prepare("SELECT coalesce(sql, '') FROM sqlite_schema ORDER BY rowid")?;
+        let mut statement = self.connection.prepare("SELECT coalesce(sql, '') FROM sqlite_schema ORDER BY rowid")?;
         let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
         if found == TABLES { Ok(()) } else { Err(StoreError::Edited) }
     }
 
     /// Pages that are used twice or are free and used: a later change would overwrite rows with others.
     fn check_integrity(&self) -> Result<(), StoreError> {
-        let found: String = self.0.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let found: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if found == "ok" { Ok(()) } else { Err(StoreError::Damaged(found)) }
     }
 
     /// From here on the file is this process's to change.
     pub(super) fn allow_writing(&self) -> Result<(), StoreError> {
-        self.0.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-        let mode: String = self.0.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        let mode: String = self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if mode == "wal" { Ok(()) } else { Err(StoreError::Damaged(format!("its journal mode stays `{mode}`"))) }
     }
 
     pub(super) fn header(&self) -> Result<Header, StoreError> {
         let sql = "SELECT store, revision, root_key_check, mac FROM header";
-        let (store, revision, root_key_check, mac) =
-            self.0.query_one(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?)))?;
+        let (store, revision, root_key_check, mac) = self
+            .connection
+            .query_one(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?)))?;
         let negative = |_| StoreError::Damaged("its revision is negative".to_owned());
         let revision = Revision::from_number(u64::try_from(revision).map_err(negative)?);
-        Ok(Header { store: StoreId::from_bytes(store), revision, root_key_check, mac })
+        Ok(Header { format: self.format, store: StoreId::from_bytes(store), revision, root_key_check, mac })
     }
 
     /// All rows, strictly ascending as the tree has them: a row that is out of its place could be read now but not
     /// found by a later change, and one that is there twice would cancel itself out of the sum.
     pub(super) fn rows(&self) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.0.prepare("SELECT kind, id, body FROM entry")?;
+        let mut statement = self.connection.prepare("SELECT kind, id, body FROM entry")?;
         let rows = statement.query_map([], read_row)?.collect::<Result<Vec<Row>, _>>()?;
         let ascending = rows.is_sorted_by(|a, b| a.id < b.id);
         if ascending { Ok(rows) } else { Err(StoreError::Damaged("its rows are out of order".to_owned())) }
     }
 
+    /// Copies all of it into `copy`, an empty file.
+    pub(super) fn copy_into(&self, copy: &Path) -> Result<(), StoreError> {
+        let copy = copy.to_str().ok_or_else(|| StoreError::Damaged("its path is no UTF-8".to_owned()))?;
+        self.connection.execute("VACUUM INTO ?1", params![copy])?;
+        Ok(())
+    }
+
     pub(super) fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
-        Ok(self.0.transaction_with_behavior(TransactionBehavior::Immediate)?)
+        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
     #[cfg(test)]
     pub(super) const fn connection(&self) -> &Connection {
-        &self.0
+        &self.connection
+    }
+}
+
+/// The format, of those that can be read.
+fn check_format(connection: &Connection) -> Result<u8, StoreError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, format) = (pragma("application_id")?, pragma("user_version")?);
+    match u8::try_from(format) {
+        _ if application != APPLICATION_ID => Err(StoreError::Foreign),
+        Ok(format @ 1..=FORMAT) => Ok(format),
+        _ if format > i64::from(FORMAT) => Err(StoreError::Newer(format)),
+        _ => Err(StoreError::Foreign),
     }
 }
 
@@ -157,6 +170,13 @@ pub(super) fn write_rows(transaction: &Transaction<'_>, change: &Change) -> Resu
     for Row { id: RowId { kind, id }, body } in &change.put {
         put.execute(params![kind.name(), id, body])?;
     }
+    Ok(())
+}
+
+/// Takes away all rows, for those of another format.
+pub(super) fn clear(transaction: &Transaction<'_>, format: u8) -> Result<(), StoreError> {
+    transaction.execute("DELETE FROM entry", [])?;
+    transaction.pragma_update(None, "user_version", format)?;
     Ok(())
 }
 

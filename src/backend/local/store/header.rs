@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  bytes
-//! 0       1      format version, 1
+//! 0       1      format version
 //! 1       16     store id
 //! 17      8      revision, most significant byte first
 //! 25      8      number of rows, most significant byte first
@@ -18,18 +18,19 @@ use super::row_set::Total;
 use crate::backend::local::store_id::StoreId;
 
 /// Version of the store's format, in the database's `user_version` too.
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 
 pub(super) struct Header {
+    pub(super) format: u8,
     pub(super) store: StoreId,
     pub(super) revision: Revision,
     pub(super) root_key_check: [u8; 32],
     pub(super) mac: [u8; 32],
 }
 
-pub(super) fn mac(key: &hmac::Key, store: &StoreId, revision: Revision, total: &Total) -> [u8; 32] {
+pub(super) fn mac(key: &hmac::Key, format: u8, store: &StoreId, revision: Revision, total: &Total) -> [u8; 32] {
     let mut context = hmac::Context::with_key(key);
-    context.update(&[FORMAT]);
+    context.update(&[format]);
     context.update(store.as_bytes());
     context.update(&revision.number().to_be_bytes());
     context.update(&total.count.to_be_bytes());
@@ -59,7 +60,7 @@ mod tests {
         let rows: Vec<Row> = vector.rows.iter().map(row).collect();
         let total = RowSet::load(keys.set, &rows).total();
         assert_eq!(hex::encode(total.sum), vector.sum);
-        let mac = mac(&keys.header, &store, Revision::from_number(vector.revision), &total);
+        let mac = mac(&keys.header, vector.format, &store, Revision::from_number(vector.revision), &total);
         assert_eq!(hex::encode(mac), vector.mac);
     }
 }

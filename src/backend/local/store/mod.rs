@@ -20,6 +20,7 @@ mod error;
 mod header;
 mod row;
 mod row_set;
+mod upgrade;
 
 #[cfg(test)]
 mod tests;
@@ -29,11 +30,13 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use database::{Database, write_header, write_rows};
+use database::{Database, clear, write_header, write_rows};
 pub(super) use error::StoreError;
-use header::Header;
+use header::{FORMAT, Header};
 pub(super) use row::{Change, Kind, Revision, Row, RowId, Rows};
 use row_set::RowSet;
+
+use rusqlite::Transaction;
 
 use super::root_key::RootKey;
 use super::store_id::StoreId;
@@ -84,19 +87,32 @@ impl Store {
             return Err(StoreError::Missing);
         }
         let database = Database::open(file)?;
-        let Header { store, revision, root_key_check, mac } = database.header()?;
+        let Header { format, store, revision, root_key_check, mac } = database.header()?;
         let keys = root_key.store_keys(&store);
         if !same(&keys.check, &root_key_check) {
             return Err(StoreError::OtherRootKey);
         }
         let rows = database.rows()?;
         let set = RowSet::load(keys.set, &rows);
-        if !same(&header::mac(&keys.header, &store, revision, &set.total()), &mac) {
+        if !same(&header::mac(&keys.header, format, &store, revision, &set.total()), &mac) {
             return Err(StoreError::Edited);
         }
         database.allow_writing()?;
-        let store = Self { database, id: store, revision, rows: set, header_key: keys.header };
+        let mut store = Self { database, id: store, revision, rows: set, header_key: keys.header };
+        let rows = if format == FORMAT { rows } else { store.upgrade(file, format, rows)? };
+        let revision = store.revision;
         Ok((store, Rows { revision, rows }))
+    }
+
+    /// Makes the rows of an older format those of this one, in one transaction, once a copy of the store is on disk.
+    fn upgrade(&mut self, file: &Path, format: u8, rows: Vec<Row>) -> Result<Vec<Row>, StoreError> {
+        let upgraded = upgrade::from_format_1(&rows)?;
+        let copy = upgrade::keep_copy(&self.database, file, format)?;
+        let delete = rows.into_iter().map(|row| row.id).collect();
+        let change = Change { put: upgraded, delete };
+        self.write(&change, |transaction| clear(transaction, FORMAT))?;
+        tracing::info!(store = %file.display(), copy = %copy.display(), "the key store has format {FORMAT} now");
+        Ok(change.put)
     }
 
     /// The store's id, which wrapped key material is bound to.
@@ -119,10 +135,19 @@ impl Store {
     /// while the change was being synced, and the process then ends before another, may it be found when the store is
     /// opened again.
     pub(super) fn commit(&mut self, change: &Change) -> Result<Revision, StoreError> {
+        self.write(change, |_| Ok(()))
+    }
+
+    fn write(
+        &mut self,
+        change: &Change,
+        first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError>,
+    ) -> Result<Revision, StoreError> {
         let revision = self.revision.next();
         let step = self.rows.step(&change.put, &change.delete);
-        let mac = header::mac(&self.header_key, &self.id, revision, &step.total);
+        let mac = header::mac(&self.header_key, FORMAT, &self.id, revision, &step.total);
         let transaction = self.database.begin()?;
+        first(&transaction)?;
         write_rows(&transaction, change)?;
         write_header(&transaction, revision, &mac)?;
         transaction.commit()?;
@@ -136,8 +161,8 @@ fn new_header(root_key: &RootKey) -> Result<Header, StoreError> {
     let (store, revision) = (StoreId::generate()?, Revision::FIRST);
     let keys = root_key.store_keys(&store);
     let total = RowSet::load(keys.set, &[]).total();
-    let mac = header::mac(&keys.header, &store, revision, &total);
-    Ok(Header { store, revision, root_key_check: keys.check, mac })
+    let mac = header::mac(&keys.header, FORMAT, &store, revision, &total);
+    Ok(Header { format: FORMAT, store, revision, root_key_check: keys.check, mac })
 }
 
 /// A write-ahead log that outlived its store would be played into a new one of that name.

@@ -5,11 +5,11 @@ use std::fmt;
 /// What a row is of. Sorted as the names are, for the database keeps rows in that order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
-    /// An alias, by its name.
+    /// An alias, by its region and name.
     Alias,
-    /// A KMS key, by its id.
+    /// A KMS key with its material, by its region and id.
     Key,
-    /// Wrapped key material, by its id.
+    /// Wrapped key material, by its id: in stores of format 1 alone.
     Material,
 }
 
@@ -74,6 +74,32 @@ pub(crate) struct Change {
     pub put: Vec<Row>,
     /// Rows to take away. One that is not there is no fault.
     pub delete: Vec<RowId>,
+}
+
+impl Change {
+    /// Whether it does nothing.
+    #[must_use]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.delete.is_empty()
+    }
+
+    /// Puts a row, after all that was to be done so far.
+    pub(crate) fn put(&mut self, row: Row) {
+        self.delete.retain(|id| *id != row.id);
+        self.put.push(row);
+    }
+
+    /// Takes a row away, after all that was to be done so far.
+    pub(crate) fn delete(&mut self, id: RowId) {
+        self.put.retain(|row| row.id != id);
+        self.delete.push(id);
+    }
+
+    /// Does what `next` does, after all that was to be done so far.
+    pub(crate) fn then(&mut self, next: Self) {
+        next.delete.into_iter().for_each(|id| self.delete(id));
+        next.put.into_iter().for_each(|row| self.put(row));
+    }
 }
 
 /// How often a store was changed since it was created.

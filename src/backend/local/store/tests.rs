@@ -256,9 +256,11 @@ fn a_row_edited_while_the_store_is_open_does_not_become_authentic() {
 #[test]
 fn other_files_and_newer_formats_are_told_from_stores() {
     let closed = closed();
-    closed.sql("PRAGMA user_version = 2");
-    assert!(matches!(closed.error(), StoreError::Newer(2)));
-    assert!(closed.error().to_string().contains("format 2, and this kmsgate reads format 1"));
+    closed.sql("PRAGMA user_version = 3");
+    assert!(matches!(closed.error(), StoreError::Newer(3)));
+    assert!(closed.error().to_string().contains("format 3, and this kmsgate reads format 2"));
+    closed.sql("PRAGMA user_version = 1");
+    assert!(matches!(closed.error(), StoreError::Edited), "the header's MAC is over the format");
     closed.sql("PRAGMA user_version = 0");
     assert!(matches!(closed.error(), StoreError::Foreign));
     closed.sql("PRAGMA user_version = 1; PRAGMA application_id = 0");

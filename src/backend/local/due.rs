@@ -1,0 +1,81 @@
+//! What happens to keys by itself, on its due date: deletion, automatic rotation, the end of imported material.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::changes::Edit;
+use super::directory::Directory;
+use super::key::{KeyState, KeyView, Rotation};
+use super::material::KeyMaterial;
+use super::materials::{RotationType, Version};
+use super::records::Records;
+use crate::clock::Timestamp;
+use crate::kms::Exception;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// What happened, by CloudTrail's name of the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A key's waiting period ended.
+    DeleteKey,
+    /// A key has new material.
+    RotateKey,
+    /// Imported material came to its end.
+    DeleteExpiredKeyMaterial,
+}
+
+impl Event {
+    /// CloudTrail's `eventName`.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::DeleteKey => "DeleteKey",
+            Self::RotateKey => "RotateKey",
+            Self::DeleteExpiredKeyMaterial => "DeleteExpiredKeyMaterial",
+        }
+    }
+}
+
+/// Plans what is due of a key that [`Directory::due`] named: one thing at a time, deletion before all others.
+pub(super) fn plan(
+    records: &Records,
+    _: &Directory,
+    key: &Arc<KeyView>,
+    now: Timestamp,
+) -> Result<(Vec<Edit>, Event), Exception> {
+    if key.state.deletion_date().is_some_and(|date| date <= now) {
+        return Ok((vec![Edit::RemoveKey(key.arn.clone())], Event::DeleteKey));
+    }
+    if key.materials.expires().is_some_and(|date| date <= now) {
+        return Ok((vec![Edit::key(without_expired(key, now))], Event::DeleteExpiredKeyMaterial));
+    }
+    let version = Version {
+        rotated: Some((now, RotationType::Automatic)),
+        ..Version::first(records.sealer(&key.arn, KeyMaterial::generate()?))
+    };
+    let rotation = key.rotation.map(|rotation| next(rotation, now));
+    let key = KeyView { materials: key.materials.rotated(version), rotation, ..KeyView::clone(key) };
+    Ok((vec![Edit::key(key)], Event::RotateKey))
+}
+
+/// The dates stay a period apart, however late one was kept; those that went by are not made up for.
+fn next(rotation: Rotation, now: Timestamp) -> Rotation {
+    let mut next = rotation.next;
+    while next <= now {
+        next = next.plus(DAY * rotation.period_days.max(1));
+    }
+    Rotation { next, ..rotation }
+}
+
+/// A key whose material is not all there can do nothing until it is imported again (developer guide, "Importing key
+/// material").
+fn without_expired(key: &KeyView, now: Timestamp) -> KeyView {
+    let state = match key.state {
+        KeyState::Enabled | KeyState::Disabled => KeyState::PendingImport,
+        other => other,
+    };
+    KeyView { state, materials: key.materials.without_expired(now), ..key.clone() }
+}
+
+#[cfg(test)]
+mod tests;
