@@ -19,6 +19,11 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
+    /// 0000-01-01T00:00:00Z, the first moment that is written with a year of four digits.
+    pub const EARLIEST: Self = Self::from_unix_seconds(-62_167_219_200);
+    /// 9999-12-31T23:59:59Z, the last such second.
+    pub const LATEST: Self = Self::from_unix_seconds(253_402_300_799);
+
     /// From microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_unix_micros(micros: i64) -> Self {
@@ -97,6 +102,12 @@ impl Timestamp {
         Basic(self)
     }
 
+    /// `Nov 23, 2026, 6:22:41 PM`, as CloudTrail writes the timestamps among a request's parameters.
+    #[must_use]
+    pub const fn spelled(self) -> Spelled {
+        Spelled(self)
+    }
+
     fn calendar(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.unix_seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
@@ -132,6 +143,20 @@ impl fmt::Display for Basic {
         let (year, month, day) = t.to_calendar_date();
         let (hour, minute, second) = t.to_hms();
         write!(f, "{year:04}{:02}{day:02}T{hour:02}{minute:02}{second:02}Z", u8::from(month))
+    }
+}
+
+/// Displays a [`Timestamp`] as `Nov 23, 2026, 6:22:41 PM`.
+#[derive(Clone, Copy, Debug)]
+pub struct Spelled(Timestamp);
+
+impl fmt::Display for Spelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0.calendar();
+        let (year, month, day) = t.to_calendar_date();
+        let (hour, minute, second) = t.to_hms();
+        let (half, hour) = (if hour < 12 { "AM" } else { "PM" }, (hour + 11) % 12 + 1);
+        write!(f, "{month:.3} {day}, {year}, {hour}:{minute:02}:{second:02} {half}")
     }
 }
 
@@ -191,6 +216,18 @@ mod tests {
     #[test]
     fn a_moment_is_printed_as_it_is_displayed() {
         assert_eq!(format!("{:?}", Timestamp::from_unix_seconds(1_440_938_160)), "2015-08-30T12:36:00Z");
+    }
+
+    #[test]
+    fn a_moment_is_spelled_as_cloudtrail_spells_it() {
+        let spelled = |text| Timestamp::parse_basic(text).unwrap().spelled().to_string();
+        // The first is a sample of the documentation (developer guide, `ImportKeyMaterial`).
+        assert_eq!(spelled("20250521T054745Z"), "May 21, 2025, 5:47:45 AM");
+        assert_eq!(spelled("20261001T000000Z"), "Oct 1, 2026, 12:00:00 AM");
+        assert_eq!(spelled("20260930T120905Z"), "Sep 30, 2026, 12:09:05 PM");
+        assert_eq!(spelled("20261231T235959Z"), "Dec 31, 2026, 11:59:59 PM");
+        assert_eq!(Timestamp::EARLIEST.iso8601().to_string(), "0000-01-01T00:00:00Z");
+        assert_eq!(Timestamp::LATEST.iso8601().to_string(), "9999-12-31T23:59:59Z");
     }
 
     #[test]

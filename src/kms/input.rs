@@ -8,6 +8,7 @@ use super::parse::{self, Members, Node};
 use super::validation::{self, Faults};
 use super::writer::push_json_text;
 use crate::aws::{EncryptionContext, Member, Operation};
+use crate::clock::Timestamp;
 
 /// The members of one request, each of its type and within its bounds.
 ///
@@ -59,6 +60,15 @@ impl Input {
     pub fn boolean(&self, member: Member) -> Option<bool> {
         match self.members.get(member) {
             Some(Node::Boolean(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A moment, to the millisecond.
+    #[must_use]
+    pub fn timestamp(&self, member: Member) -> Option<Timestamp> {
+        match self.members.get(member) {
+            Some(Node::Timestamp(moment)) => Some(*moment),
             _ => None,
         }
     }
@@ -209,6 +219,7 @@ fn write_value(shape: &'static Shape, node: &Node, out: &mut String) {
         (Node::Choice(text), _) => push_json_text(out, text),
         (Node::Integer(value), _) => out.push_str(&value.to_string()),
         (Node::Boolean(value), _) => out.push_str(if *value { "true" } else { "false" }),
+        (Node::Timestamp(moment), _) => push_json_text(out, &moment.spelled().to_string()),
         (Node::Context(context), _) => {
             write_all(out, ['{', '}'], context.iter(), |out, (key, value)| {
                 push_json_text(out, key);

@@ -7,6 +7,7 @@ mod exception;
 mod input;
 mod model;
 mod parse;
+mod pattern;
 mod texts;
 mod validation;
 mod writer;

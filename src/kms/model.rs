@@ -3,9 +3,12 @@
 //! An operation without rows here takes no members: it parses to nothing, and the backend refuses it.
 
 use aws_sdk_kms::types::{
-    DataKeySpec, DryRunModifierType, EncryptionAlgorithmSpec, KeyEncryptionMechanism, KeySpec, KeyUsageType, OriginType,
+    AlgorithmSpec, DataKeySpec, DryRunModifierType, EncryptionAlgorithmSpec, ExpirationModelType, ImportType,
+    IncludeKeyMaterial, KeyAgreementAlgorithmSpec, KeyEncryptionMechanism, KeySpec, KeyUsageType, MacAlgorithmSpec,
+    MessageType, OriginType, SigningAlgorithmSpec, WrappingKeySpec,
 };
 
+use super::pattern::{self, Pattern};
 use crate::aws::{Member, Operation};
 
 /// The most bytes that all keys and values of one encryption context may have together. AWS documents no figure;
@@ -48,6 +51,8 @@ pub(super) enum Shape {
         max: i64,
     },
     Boolean,
+    /// Seconds since the epoch, perhaps with a fraction.
+    Timestamp,
     Blob {
         min: usize,
         max: usize,
@@ -61,36 +66,6 @@ pub(super) enum Shape {
     /// A list of structures.
     Structures(&'static Shape),
 }
-
-/// A regular expression of the model, as a function.
-pub(super) struct Pattern {
-    pub(super) text: &'static str,
-    pub(super) matches: fn(&str) -> bool,
-}
-
-const ALIAS_PATTERN: Pattern = Pattern {
-    text: "^[a-zA-Z0-9:/_-]+$",
-    matches: |text| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte))
-    },
-};
-
-const ASCII_PATTERN: Pattern = Pattern { text: r"^\p{ASCII}+$", matches: |text| !text.is_empty() && text.is_ascii() };
-
-const MARKER_PATTERN: Pattern =
-    Pattern { text: r"[\u0020-\u00FF]*", matches: |text| text.chars().all(|char| matches!(char, '\u{20}'..='\u{ff}')) };
-
-const POLICY_PATTERN: Pattern = Pattern {
-    text: r"[\u0009\u000A\u000D\u0020-\u00FF]+",
-    matches: |text| {
-        !text.is_empty() && text.chars().all(|char| matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}'))
-    },
-};
-
-const XKS_KEY_PATTERN: Pattern = Pattern {
-    text: "^[a-zA-Z0-9-_.]+$",
-    matches: |text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
-};
 
 impl Field {
     const fn optional(member: Member, shape: Shape) -> Self {
@@ -124,9 +99,13 @@ const fn patterned(min: usize, max: usize, pattern: &'static Pattern) -> Shape {
 const CUSTOMER_MASTER_KEY_SPECS: &[&str] = aws_sdk_kms::types::CustomerMasterKeySpec::values();
 
 /// The pattern is not in the published model; it is known from answers of KMS, at second hand.
-const KEY: Shape = patterned(1, 2048, &ASCII_PATTERN);
+const KEY: Shape = patterned(1, 2048, &pattern::ASCII);
+/// Of a ciphertext, a signature, a MAC and an import token.
 const CIPHERTEXT: Shape = Shape::Blob { min: 1, max: 6144 };
+const REGION: Shape = patterned(1, 32, &pattern::REGION);
 const DATA_KEY_BYTES: Shape = Shape::Integer { min: 1, max: 1024 };
+
+const TAG_KEY: Shape = text(1, 128);
 
 const KEY_ID: Field = Field::required(Member::KeyId, KEY);
 const CONTEXT: Field = Field::optional(Member::EncryptionContext, Shape::Context);
@@ -140,8 +119,19 @@ const CIPHERTEXT_BLOB: Field = Field::optional(Member::CiphertextBlob, CIPHERTEX
 const DATA_KEY_SPEC: Field = Field::optional(Member::KeySpec, Shape::Choice(DataKeySpec::values()));
 const NUMBER_OF_BYTES: Field = Field::optional(Member::NumberOfBytes, DATA_KEY_BYTES);
 const LIMIT: Field = Field::optional(Member::Limit, Shape::Integer { min: 1, max: 1000 });
-const MARKER: Field = Field::optional(Member::Marker, patterned(1, 1024, &MARKER_PATTERN));
-const ALIAS_NAME: Field = Field::required(Member::AliasName, patterned(1, 256, &ALIAS_PATTERN));
+const MARKER: Field = Field::optional(Member::Marker, patterned(1, 1024, &pattern::MARKER));
+const ALIAS_NAME: Field = Field::required(Member::AliasName, patterned(1, 256, &pattern::ALIAS));
+const POLICY: Field = Field::optional(Member::Policy, patterned(1, 131_072, &pattern::POLICY));
+const POLICY_NAME: Field = Field::optional(Member::PolicyName, patterned(1, 128, &pattern::WORD));
+const BYPASS_POLICY_LOCKOUT_SAFETY_CHECK: Field =
+    Field::optional(Member::BypassPolicyLockoutSafetyCheck, Shape::Boolean);
+const DESCRIPTION: Field = Field::optional(Member::Description, text(0, 8192));
+const KEY_MATERIAL_ID: Field = Field::optional(Member::KeyMaterialId, patterned(64, 64, &pattern::SMALL_HEXADECIMAL));
+const MESSAGE: Field = Field::required(Member::Message, Shape::Blob { min: 1, max: 4096 });
+const MESSAGE_TYPE: Field = Field::optional(Member::MessageType, Shape::Choice(MessageType::values()));
+const SIGNING_ALGORITHM: Field =
+    Field::required(Member::SigningAlgorithm, Shape::Choice(SigningAlgorithmSpec::values()));
+const MAC_ALGORITHM: Field = Field::required(Member::MacAlgorithm, Shape::Choice(MacAlgorithmSpec::values()));
 const CUSTOM_KEY_STORE_ID: Field = Field::optional(Member::CustomKeyStoreId, text(1, 64));
 const RECIPIENT: Field = Field::optional(
     Member::Recipient,
@@ -153,7 +143,7 @@ const RECIPIENT: Field = Field::optional(
 const TAGS: Field = Field::optional(
     Member::Tags,
     Shape::Structures(&Shape::Structure(&[
-        Field::required(Member::TagKey, text(1, 128)),
+        Field::required(Member::TagKey, TAG_KEY),
         Field::required(Member::TagValue, text(0, 256)),
     ])),
 );
@@ -200,29 +190,107 @@ static RE_ENCRYPT: &[Field] = &[
 static GENERATE_RANDOM: &[Field] = &[NUMBER_OF_BYTES, CUSTOM_KEY_STORE_ID, RECIPIENT];
 
 static CREATE_KEY: &[Field] = &[
-    Field::optional(Member::Policy, patterned(1, 131_072, &POLICY_PATTERN)),
-    Field::optional(Member::Description, text(0, 8192)),
+    POLICY,
+    DESCRIPTION,
     Field::optional(Member::KeyUsage, Shape::Choice(KeyUsageType::values())),
     Field::optional(Member::CustomerMasterKeySpec, Shape::Choice(CUSTOMER_MASTER_KEY_SPECS)),
     Field::optional(Member::KeySpec, Shape::Choice(KeySpec::values())),
     Field::optional(Member::Origin, Shape::Choice(OriginType::values())),
     CUSTOM_KEY_STORE_ID,
-    Field::optional(Member::BypassPolicyLockoutSafetyCheck, Shape::Boolean),
+    BYPASS_POLICY_LOCKOUT_SAFETY_CHECK,
     TAGS,
     Field::optional(Member::MultiRegion, Shape::Boolean),
-    Field::optional(Member::XksKeyId, patterned(1, 128, &XKS_KEY_PATTERN)),
+    Field::optional(Member::XksKeyId, patterned(1, 128, &pattern::XKS_KEY)),
 ];
 
-static DESCRIBE_KEY: &[Field] = &[KEY_ID, GRANT_TOKENS];
+static KEY_AND_GRANT_TOKENS: &[Field] = &[KEY_ID, GRANT_TOKENS];
 
 static LIST_KEYS: &[Field] = &[LIMIT, MARKER];
 
 static KEY_ALONE: &[Field] = &[KEY_ID];
 
+static KEY_AND_PAGE: &[Field] = &[KEY_ID, LIMIT, MARKER];
+
+static UPDATE_KEY_DESCRIPTION: &[Field] = &[KEY_ID, DESCRIPTION.needed(Need::Required)];
+
+static GET_KEY_POLICY: &[Field] = &[KEY_ID, POLICY_NAME];
+
+static PUT_KEY_POLICY: &[Field] =
+    &[KEY_ID, POLICY_NAME, POLICY.needed(Need::Required), BYPASS_POLICY_LOCKOUT_SAFETY_CHECK];
+
+static TAG_RESOURCE: &[Field] = &[KEY_ID, TAGS.needed(Need::Required)];
+
+static UNTAG_RESOURCE: &[Field] =
+    &[KEY_ID, Field::required(Member::TagKeys, Shape::Texts { most: usize::MAX, element: &TAG_KEY })];
+
+static ENABLE_KEY_ROTATION: &[Field] =
+    &[KEY_ID, Field::optional(Member::RotationPeriodInDays, Shape::Integer { min: 90, max: 2560 })];
+
+static LIST_KEY_ROTATIONS: &[Field] =
+    &[KEY_ID, Field::optional(Member::IncludeKeyMaterial, Shape::Choice(IncludeKeyMaterial::values())), LIMIT, MARKER];
+
+static REPLICATE_KEY: &[Field] = &[
+    KEY_ID,
+    Field::required(Member::ReplicaRegion, REGION),
+    POLICY,
+    BYPASS_POLICY_LOCKOUT_SAFETY_CHECK,
+    DESCRIPTION,
+    TAGS,
+];
+
+static UPDATE_PRIMARY_REGION: &[Field] = &[KEY_ID, Field::required(Member::PrimaryRegion, REGION)];
+
+static GET_PARAMETERS_FOR_IMPORT: &[Field] = &[
+    KEY_ID,
+    Field::required(Member::WrappingAlgorithm, Shape::Choice(AlgorithmSpec::values())),
+    Field::required(Member::WrappingKeySpec, Shape::Choice(WrappingKeySpec::values())),
+];
+
+static IMPORT_KEY_MATERIAL: &[Field] = &[
+    KEY_ID,
+    Field::required(Member::ImportToken, CIPHERTEXT),
+    Field::required(Member::EncryptedKeyMaterial, CIPHERTEXT),
+    Field::optional(Member::ValidTo, Shape::Timestamp),
+    Field::optional(Member::ExpirationModel, Shape::Choice(ExpirationModelType::values())),
+    Field::optional(Member::ImportType, Shape::Choice(ImportType::values())),
+    Field::optional(Member::KeyMaterialDescription, patterned(0, 256, &pattern::DESCRIPTION)),
+    KEY_MATERIAL_ID,
+];
+
+static DELETE_IMPORTED_KEY_MATERIAL: &[Field] = &[KEY_ID, KEY_MATERIAL_ID];
+
+static SIGN: &[Field] = &[KEY_ID, MESSAGE, MESSAGE_TYPE, GRANT_TOKENS, SIGNING_ALGORITHM, DRY_RUN];
+
+static VERIFY: &[Field] = &[
+    KEY_ID,
+    MESSAGE,
+    MESSAGE_TYPE,
+    Field::required(Member::Signature, CIPHERTEXT),
+    SIGNING_ALGORITHM,
+    GRANT_TOKENS,
+    DRY_RUN,
+];
+
+static GENERATE_MAC: &[Field] = &[MESSAGE, KEY_ID, MAC_ALGORITHM, GRANT_TOKENS, DRY_RUN];
+
+static VERIFY_MAC: &[Field] =
+    &[MESSAGE, KEY_ID, MAC_ALGORITHM, Field::required(Member::Mac, CIPHERTEXT), GRANT_TOKENS, DRY_RUN];
+
+static DERIVE_SHARED_SECRET: &[Field] = &[
+    KEY_ID,
+    Field::required(Member::KeyAgreementAlgorithm, Shape::Choice(KeyAgreementAlgorithmSpec::values())),
+    Field::required(Member::PublicKey, Shape::Blob { min: 1, max: 8192 }),
+    GRANT_TOKENS,
+    DRY_RUN,
+    RECIPIENT,
+];
+
 static SCHEDULE_KEY_DELETION: &[Field] =
     &[KEY_ID, Field::optional(Member::PendingWindowInDays, Shape::Integer { min: 1, max: 365 })];
 
-static CREATE_ALIAS: &[Field] = &[ALIAS_NAME, Field::required(Member::TargetKeyId, KEY)];
+static ALIAS_AND_TARGET: &[Field] = &[ALIAS_NAME, Field::required(Member::TargetKeyId, KEY)];
+
+static DELETE_ALIAS: &[Field] = &[ALIAS_NAME];
 
 static LIST_ALIASES: &[Field] = &[Field::optional(Member::KeyId, KEY), LIMIT, MARKER];
 
@@ -236,12 +304,37 @@ pub(super) fn fields(operation: Operation) -> &'static [Field] {
         Operation::ReEncrypt => RE_ENCRYPT,
         Operation::GenerateRandom => GENERATE_RANDOM,
         Operation::CreateKey => CREATE_KEY,
-        Operation::DescribeKey => DESCRIBE_KEY,
+        Operation::DescribeKey | Operation::GetPublicKey => KEY_AND_GRANT_TOKENS,
         Operation::ListKeys => LIST_KEYS,
-        Operation::EnableKey | Operation::DisableKey | Operation::CancelKeyDeletion => KEY_ALONE,
+        Operation::EnableKey
+        | Operation::DisableKey
+        | Operation::CancelKeyDeletion
+        | Operation::DisableKeyRotation
+        | Operation::GetKeyRotationStatus
+        | Operation::RotateKeyOnDemand
+        | Operation::GetKeyLastUsage => KEY_ALONE,
         Operation::ScheduleKeyDeletion => SCHEDULE_KEY_DELETION,
-        Operation::CreateAlias => CREATE_ALIAS,
+        Operation::CreateAlias | Operation::UpdateAlias => ALIAS_AND_TARGET,
+        Operation::DeleteAlias => DELETE_ALIAS,
         Operation::ListAliases => LIST_ALIASES,
+        Operation::UpdateKeyDescription => UPDATE_KEY_DESCRIPTION,
+        Operation::GetKeyPolicy => GET_KEY_POLICY,
+        Operation::PutKeyPolicy => PUT_KEY_POLICY,
+        Operation::ListKeyPolicies | Operation::ListResourceTags => KEY_AND_PAGE,
+        Operation::TagResource => TAG_RESOURCE,
+        Operation::UntagResource => UNTAG_RESOURCE,
+        Operation::EnableKeyRotation => ENABLE_KEY_ROTATION,
+        Operation::ListKeyRotations => LIST_KEY_ROTATIONS,
+        Operation::ReplicateKey => REPLICATE_KEY,
+        Operation::UpdatePrimaryRegion => UPDATE_PRIMARY_REGION,
+        Operation::GetParametersForImport => GET_PARAMETERS_FOR_IMPORT,
+        Operation::ImportKeyMaterial => IMPORT_KEY_MATERIAL,
+        Operation::DeleteImportedKeyMaterial => DELETE_IMPORTED_KEY_MATERIAL,
+        Operation::Sign => SIGN,
+        Operation::Verify => VERIFY,
+        Operation::GenerateMac => GENERATE_MAC,
+        Operation::VerifyMac => VERIFY_MAC,
+        Operation::DeriveSharedSecret => DERIVE_SHARED_SECRET,
         _ => &[],
     }
 }

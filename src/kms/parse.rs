@@ -15,6 +15,7 @@ use super::exception::{Exception, ExceptionKind};
 use super::model::{Field, Shape};
 use super::validation::Faults;
 use crate::aws::{EncryptionContext, Member};
+use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 const LIST_NOT_EXPECTED: &str = "Start of list found where not expected";
@@ -28,6 +29,7 @@ pub(super) enum Node {
     Choice(&'static str),
     Integer(i64),
     Boolean(bool),
+    Timestamp(Timestamp),
     Blob(Secret<Vec<u8>>),
     Context(EncryptionContext),
     Texts(Vec<String>),
@@ -185,12 +187,13 @@ struct Slot<'r, 'a> {
 
 impl Slot<'_, '_> {
     /// A scalar that the shape does not take, in AWS's words. What is said of a blob that is no string, and of a
-    /// boolean, is by analogy and not verified.
+    /// boolean, is by analogy and not verified; what is said of a timestamp was seen at another service (X-Ray).
     fn mismatch<E: serde::de::Error>(self, token: &'static str) -> E {
         let wanted = match self.shape {
             Shape::Text { .. } | Shape::Choice(_) => "a String",
             Shape::Integer { .. } => "an Integer",
             Shape::Boolean => "a Boolean",
+            Shape::Timestamp => "milliseconds since epoch",
             Shape::Blob { .. } => "a Blob",
             Shape::Texts { .. } | Shape::Structures(_) => return self.reader.refuse_text("Expected list or null"),
             Shape::Context => return self.reader.refuse_text("Expected map or null"),
@@ -202,6 +205,7 @@ impl Slot<'_, '_> {
     fn number<E: serde::de::Error>(self, value: i64) -> Result<Node, E> {
         match self.shape {
             Shape::Integer { .. } => Ok(Node::Integer(value)),
+            Shape::Timestamp => Ok(Node::Timestamp(on_calendar(Timestamp::from_unix_seconds(value)))),
             _ => Err(self.mismatch("NUMBER_VALUE")),
         }
     }
@@ -243,7 +247,14 @@ impl<'de> Visitor<'de> for Slot<'_, '_> {
 
     #[expect(clippy::cast_possible_truncation, reason = "AWS cuts 32.7 to 32; what is beyond an i64 becomes its bound")]
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
-        self.number(value as i64)
+        match self.shape {
+            // AWS keeps milliseconds; beyond them a number of this size is not exact.
+            Shape::Timestamp => {
+                let micros = ((value * 1e3).round() as i64).saturating_mul(1000);
+                Ok(Node::Timestamp(on_calendar(Timestamp::from_unix_micros(micros))))
+            }
+            _ => self.number(value as i64),
+        }
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
@@ -324,6 +335,11 @@ impl Slot<'_, '_> {
         }
         EncryptionContext::from_pairs(pairs).map(Node::Context).map_err(|_| reader.refuse_duplicate())
     }
+}
+
+/// A moment that has a date. What AWS makes of others is not known; here they become the nearest that has one.
+fn on_calendar(moment: Timestamp) -> Timestamp {
+    moment.clamp(Timestamp::EARLIEST, Timestamp::LATEST)
 }
 
 /// Any text may be a context's value.

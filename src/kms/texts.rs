@@ -55,6 +55,24 @@ impl Exception {
         Self::new(Kind::KmsInvalidState, format!("{arn} is {state}."))
     }
 
+    /// `<key arn> origin is <origin> which is not valid for this operation.`
+    #[must_use]
+    pub fn key_origin(arn: &str, origin: &str) -> Self {
+        Self::unsupported(format!("{arn} origin is {origin} which is not valid for this operation."))
+    }
+
+    /// An operation on a key of a spec that does not have it, like the rotation of an RSA key: KMS says no more.
+    #[must_use]
+    pub const fn unsuitable_key() -> Self {
+        Self::bare(Kind::UnsupportedOperation)
+    }
+
+    /// `<key arn> is not a multi-region primary key.`
+    #[must_use]
+    pub fn not_multi_region_primary(arn: &str) -> Self {
+        Self::unsupported(format!("{arn} is not a multi-region primary key."))
+    }
+
     /// `<key arn> key usage is <usage> which is not valid for <operation>.`
     #[must_use]
     pub fn key_usage(arn: &str, usage: &str, operation: &str) -> Self {
@@ -90,6 +108,15 @@ impl Exception {
         Self::bare(Kind::InvalidCiphertext)
     }
 
+    /// `UpdateAlias` from a key of one usage to a key of another; `name` is the alias's, with its prefix.
+    #[must_use]
+    pub fn alias_usage(name: &str, old: &str, new: &str) -> Self {
+        Self::validation(format!(
+            "Alias {name} cannot be changed from a CMK with key usage {old} to a CMK with key usage {new}. The key \
+             usage of the current CMK and the new CMK must be the same."
+        ))
+    }
+
     /// A grant token that is malformed, forged or foreign. KMS's text is not recorded.
     #[must_use]
     pub const fn invalid_grant_token() -> Self {
@@ -100,6 +127,59 @@ impl Exception {
     #[must_use]
     pub const fn dry_run() -> Self {
         Self::fixed(Kind::DryRunOperation, "The request would have succeeded, but the DryRun option is set.")
+    }
+}
+
+/// Rotation, and imported key material.
+impl Exception {
+    /// A key that was rotated on demand as often as a key may be.
+    #[must_use]
+    pub fn on_demand_rotations_limit(arn: &str) -> Self {
+        Self::limit_exceeded(format!(
+            "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be \
+             performed for this key: {arn}"
+        ))
+    }
+
+    /// `RotateKeyOnDemand` of a key with imported material, when no other material was imported.
+    #[must_use]
+    pub fn no_material_pending_rotation(arn: &str) -> Self {
+        let text = format!("No available key material pending rotation for the key: {arn}.");
+        Self::new(Kind::KmsInvalidState, text)
+    }
+
+    /// An import of new material `new` while another, `pending`, waits for its rotation; `key_id` is the key's id.
+    #[must_use]
+    pub fn material_already_pending_rotation(new: &str, key_id: &str, pending: &str) -> Self {
+        let text = format!(
+            "New key material (id: {new}) cannot be imported into KMS key {key_id}, because another key material (id: \
+             {pending}) is pending rotation."
+        );
+        Self::new(Kind::KmsInvalidState, text)
+    }
+
+    /// `ImportKeyMaterial` of material that expires, without the date.
+    #[must_use]
+    pub const fn valid_to_required() -> Self {
+        Self::fixed(Kind::Validation, "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES")
+    }
+
+    /// An import token that is malformed, forged or another key's. KMS's text is not recorded.
+    #[must_use]
+    pub const fn invalid_import_token() -> Self {
+        Self::bare(Kind::InvalidImportToken)
+    }
+
+    /// An import token whose time is over. KMS's text is not recorded.
+    #[must_use]
+    pub const fn expired_import_token() -> Self {
+        Self::bare(Kind::ExpiredImportToken)
+    }
+
+    /// Other material than the key had before. KMS's text is not recorded.
+    #[must_use]
+    pub const fn incorrect_key_material() -> Self {
+        Self::bare(Kind::IncorrectKeyMaterial)
     }
 }
 
@@ -181,6 +261,15 @@ impl Exception {
         Self::new(Kind::LimitExceeded, text)
     }
 
+    /// A key policy that would lock everyone out. Known from older answers, not verified.
+    #[must_use]
+    pub const fn policy_locks_out() -> Self {
+        Self::fixed(
+            Kind::MalformedPolicyDocument,
+            "The new key policy will not allow you to update the key policy in the future.",
+        )
+    }
+
     /// Faulty tags: `Duplicate tag keys`, `Too many tags`, `Tags beginning with aws: are reserved`.
     #[must_use]
     pub fn tag(text: impl Into<Cow<'static, str>>) -> Self {
@@ -229,6 +318,33 @@ mod tests {
         assert_eq!(
             text(Exception::algorithm("HMAC_SHA_256", "HMAC_224")),
             "Algorithm HMAC_SHA_256 is incompatible with key spec HMAC_224."
+        );
+        assert_eq!(
+            text(Exception::key_origin(ARN, "EXTERNAL")),
+            format!("{ARN} origin is EXTERNAL which is not valid for this operation.")
+        );
+        assert_eq!(text(Exception::not_multi_region_primary(ARN)), format!("{ARN} is not a multi-region primary key."));
+        assert_eq!(
+            text(Exception::alias_usage("alias/x", "SIGN_VERIFY", "ENCRYPT_DECRYPT")),
+            "Alias alias/x cannot be changed from a CMK with key usage SIGN_VERIFY to a CMK with key usage ENCRYPT_DECRYPT. The key usage of the current CMK and the new CMK must be the same."
+        );
+        assert_eq!(
+            text(Exception::on_demand_rotations_limit(ARN)),
+            format!(
+                "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: {ARN}"
+            )
+        );
+        assert_eq!(
+            text(Exception::no_material_pending_rotation(ARN)),
+            format!("No available key material pending rotation for the key: {ARN}.")
+        );
+        assert_eq!(
+            text(Exception::material_already_pending_rotation("aa", "1234", "bb")),
+            "New key material (id: aa) cannot be imported into KMS key 1234, because another key material (id: bb) is pending rotation."
+        );
+        assert_eq!(
+            text(Exception::valid_to_required()),
+            "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"
         );
         assert_eq!(
             text(Exception::ciphertext_key_denied()),

@@ -148,7 +148,7 @@ fn check_value(field: &'static Field, node: &Node, prefix: &str, faults: &mut Fa
                 check(fields, members, &format!("{path}.{}.member.", index + 1), faults);
             }
         }
-        // The reader makes no other pairs; a chosen value and a boolean have no bounds.
+        // The reader makes no other pairs; a chosen value, a boolean and a timestamp have no bounds.
         _ => {}
     }
 }

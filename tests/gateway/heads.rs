@@ -166,8 +166,10 @@ fn a_target_that_names_no_operation_is_refused_by_its_name_alone() {
 #[test]
 fn an_operation_that_is_not_served_says_so() {
     let gateway = Site::new().start();
-    for operation in ["Sign", "GenerateMac", "DeleteAlias", "PutKeyPolicy", "CreateGrant", "ConnectCustomKeyStore"] {
-        let answer = gateway.call(&gateway.site.admin, operation, &json!({"KeyId": "alias/x"}));
+    let body = json!({"KeyId": "alias/x", "Message": "AA==", "SigningAlgorithm": "ECDSA_SHA_256",
+        "MacAlgorithm": "HMAC_SHA_256"});
+    for operation in ["Sign", "GenerateMac", "CreateGrant", "ConnectCustomKeyStore"] {
+        let answer = gateway.call(&gateway.site.admin, operation, &body);
         let refusal = answer.refused();
         assert_eq!(refusal.kind(), (400, "UnsupportedOperationException"));
         assert!(refusal.text().contains(operation), "{refusal:?}");

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::kms::ExceptionKind;
 
+mod management;
+
 const OP: Operation = Operation::GenerateDataKeyWithoutPlaintext;
 
 fn parse(operation: Operation, body: &Value) -> Result<Input, Exception> {

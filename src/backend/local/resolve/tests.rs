@@ -136,8 +136,14 @@ fn a_ciphertext_names_its_key_where_the_request_names_none() {
 #[test]
 fn what_is_not_served_says_so_and_everything_that_is_served_is_answered() {
     let (local, key) = with_key();
+    // What any of them requires: a request that breaks a bound is refused for that first.
+    let body = json!({"KeyId": key.as_str(), "TargetKeyId": key.as_str(), "AliasName": "alias/orders", "Description": "",
+        "Policy": "{}", "Tags": [], "TagKeys": [], "ReplicaRegion": "eu-west-1", "PrimaryRegion": "eu-west-1",
+        "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048", "ImportToken": "AA==",
+        "EncryptedKeyMaterial": "AA==", "Message": "AA==", "SigningAlgorithm": "ECDSA_SHA_256", "Signature": "AA==",
+        "MacAlgorithm": "HMAC_SHA_256", "Mac": "AA==", "KeyAgreementAlgorithm": "ECDH", "PublicKey": "AA=="});
     for operation in Operation::ALL.iter().copied().filter(|operation| !super::super::is_served(*operation)) {
-        let refusal = local.refusal(operation, &json!({"KeyId": key.as_str()}));
+        let refusal = local.refusal(operation, &body);
         assert!(refusal.starts_with("UnsupportedOperationException: "), "{operation:?}: {refusal}");
         assert!(refusal.contains(operation.name()), "{refusal}");
     }
