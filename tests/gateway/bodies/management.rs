@@ -43,12 +43,12 @@ fn a_new_keys_members_keep_their_bounds() {
     table.with("CreateKey", "CustomerMasterKeySpec", "SYMMETRIC_DEFAULT".into(), Granted);
     table.with("CreateKey", "KeyUsage", "ENCRYPT_DECRYPT".into(), Granted);
     table.with("CreateKey", "Origin", "AWS_KMS".into(), Granted);
+    table.with("CreateKey", "Origin", "EXTERNAL".into(), Granted);
     table.with("CreateKey", "MultiRegion", false.into(), Granted);
+    table.with("CreateKey", "MultiRegion", true.into(), Granted);
     table.with("CreateKey", "BypassPolicyLockoutSafetyCheck", true.into(), Granted);
-    for (member, value) in
-        [("Origin", json!("EXTERNAL")), ("MultiRegion", json!(true)), ("CustomKeyStoreId", json!("s"))]
-    {
-        table.with("CreateKey", member, value, not_served());
+    for (member, value) in [("Origin", "AWS_CLOUDHSM"), ("Origin", "EXTERNAL_KEY_STORE"), ("CustomKeyStoreId", "s")] {
+        table.with("CreateKey", member, value.into(), not_served());
     }
     for (member, path, length) in [("CustomKeyStoreId", "customKeyStoreId", 64), ("XksKeyId", "xksKeyId", 128)] {
         let [longest, longer] = texts("x", [length, length + 1]);
@@ -72,7 +72,8 @@ fn a_key_that_contradicts_itself_is_refused_in_awss_words() {
         let text = format!("KeyUsage {usage} is not compatible with KeySpec {spec}");
         table.body("CreateKey", &json!({"KeyUsage": usage, "KeySpec": spec}), says(&text));
     }
-    table.body("CreateKey", &json!({"KeyUsage": "SIGN_VERIFY", "KeySpec": "RSA_2048"}), not_served());
+    table.body("CreateKey", &json!({"KeyUsage": "SIGN_VERIFY", "KeySpec": "RSA_2048"}), Granted);
+    table.body("CreateKey", &json!({"KeyUsage": "SIGN_VERIFY", "KeySpec": "SM2"}), not_served());
 }
 
 #[test]

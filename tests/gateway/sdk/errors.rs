@@ -6,7 +6,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::config::Credentials;
 use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{DataKeySpec, EncryptionAlgorithmSpec, SigningAlgorithmSpec, Tag};
+use aws_sdk_kms::types::{DataKeySpec, EncryptionAlgorithmSpec, OriginType, SigningAlgorithmSpec, Tag};
 use serde_json::json;
 
 use super::{admin, client, code_and_text, config, refusal};
@@ -109,7 +109,7 @@ async fn errors_of_what_is_made_and_listed() {
     refused!(alias("alias/50"), is_limit_exceeded_exception);
     let tag = |key: &str| Tag::builder().tag_key(key).tag_value("v").build().unwrap();
     refused!(kms.create_key().tags(tag("k")).tags(tag("k")), is_tag_exception, Some("Duplicate tag keys"));
-    refused!(kms.create_key().multi_region(true), is_unsupported_operation_exception);
+    refused!(kms.create_key().origin(OriginType::AwsCloudhsm), is_unsupported_operation_exception);
     refused!(kms.list_keys().marker("x"), is_invalid_marker_exception);
     refused!(kms.list_aliases().marker("x"), is_invalid_marker_exception);
 }
