@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{AccountId, Region};
 
@@ -15,7 +16,7 @@ const LONGEST: usize = 256;
 /// At most 256 characters; after the prefix at least one letter, digit, `:`, `/`, `_` or `-` (the model's
 /// pattern). Case matters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AliasName(Box<str>);
+pub struct AliasName(Arc<str>);
 
 impl AliasName {
     /// The name, `alias/` included.

@@ -22,6 +22,8 @@
 //!
 //! How long a plaintext may be is the request model's to bound: a blob that was made is always one that is read.
 
+use std::sync::Arc;
+
 use super::gcm::{IV_BYTES, TAG_BYTES};
 use super::key_tag::{KEY_TAG_BYTES, KeyTagger};
 use crate::aws::{KeyArn, KeyMaterialId};
@@ -100,23 +102,31 @@ impl<'a> Blob<'a> {
     }
 }
 
-/// What all blobs of one key and material begin with: magic to key tag.
-pub(super) struct Prefix(Box<[u8]>);
+/// What all blobs of one key and material begin with: magic to key tag. The parts that all keys share, and the
+/// material id, are not kept: there may be a hundred thousand keys.
+pub(super) struct Prefix {
+    key_arn: Arc<str>,
+    key_tag: [u8; KEY_TAG_BYTES],
+}
 
 impl Prefix {
     pub(super) fn new(key_arn: &KeyArn, material_id: KeyMaterialId, tagger: &KeyTagger) -> Self {
-        let arn = key_arn.as_str();
-        // A key ARN is shorter than 200 bytes: a region and an account have bounds of their own.
-        let arn_length = u16::try_from(arn.len()).unwrap_or(u16::MAX);
-        let tag = tagger.tag(key_arn, material_id);
-        let versions = [VERSION, ALGORITHM];
-        let parts: [&[u8]; 6] =
-            [&MAGIC, &versions, &arn_length.to_be_bytes(), arn.as_bytes(), material_id.as_bytes(), &tag];
-        Self(parts.concat().into())
+        Self { key_arn: key_arn.into(), key_tag: tagger.tag(key_arn, material_id) }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub(super) fn length(&self) -> usize {
+        FIXED_BYTES - N_BYTES - IV_BYTES - COMMITMENT_BYTES + self.key_arn.len()
+    }
+
+    pub(super) fn write(&self, material_id: KeyMaterialId, blob: &mut Vec<u8>) {
+        // A key ARN is shorter than 200 bytes: a region and an account have bounds of their own.
+        let arn_length = u16::try_from(self.key_arn.len()).unwrap_or(u16::MAX);
+        blob.extend_from_slice(&MAGIC);
+        blob.extend_from_slice(&[VERSION, ALGORITHM]);
+        blob.extend_from_slice(&arn_length.to_be_bytes());
+        blob.extend_from_slice(self.key_arn.as_bytes());
+        blob.extend_from_slice(material_id.as_bytes());
+        blob.extend_from_slice(&self.key_tag);
     }
 }
 

@@ -121,6 +121,8 @@ impl Directory {
         if let Some(key) = regional.keys.get_mut(&alias.target) {
             let key = Arc::make_mut(key);
             let place = key.aliases.partition_point(|other| *other < name);
+            // Most keys have one alias, and it is the only one.
+            key.aliases.reserve_exact(1);
             key.aliases.insert(place, name.clone());
         }
         regional.aliases.insert(name, alias);

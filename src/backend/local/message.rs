@@ -90,11 +90,12 @@ impl Sealer {
         write: impl FnOnce(&mut [u8]) -> Result<(), Exhausted>,
     ) -> Result<Vec<u8>, Exhausted> {
         let keys = MessageKeys::derive(&self.material, n);
-        let parts: [&[u8]; 4] = [self.prefix.as_bytes(), n, iv, keys.commitment()];
-        let header_length = parts.iter().map(|part| part.len()).sum();
+        let own: [&[u8]; 3] = [n, iv, keys.commitment()];
+        let header_length = own.iter().fold(self.prefix.length(), |length, part| length + part.len());
         let size = header_length + length + TAG_BYTES;
         let mut blob = Vec::with_capacity(size);
-        for part in parts {
+        self.prefix.write(self.material.id(), &mut blob);
+        for part in own {
             blob.extend_from_slice(part);
         }
         let aad = additional_data(&blob, context);
@@ -168,6 +169,13 @@ mod tests {
 
     fn open_bytes(bytes: &[u8], material: &KeyMaterial, context: &EncryptionContext) -> Result<Vec<u8>, InvalidBlob> {
         open(&Blob::parse(bytes)?, material, context).map(|text| text.expose().clone())
+    }
+
+    fn prefix(sealer: &Sealer) -> Vec<u8> {
+        let mut blob = Vec::new();
+        sealer.prefix.write(sealer.material.id(), &mut blob);
+        assert_eq!(blob.len(), sealer.prefix.length());
+        blob
     }
 
     fn sealed(golden: &Golden, pairs: &[(&str, &str)]) -> Vec<u8> {
@@ -248,8 +256,8 @@ mod tests {
     fn a_blob_made_by_hand_does_not_open() {
         let golden = golden();
         let (material, sealer) = (golden.material(), golden.sealer());
-        let mut blob = [sealer.prefix.as_bytes(), &[0; N_BYTES + IV_BYTES + COMMITMENT_BYTES]].concat();
-        blob.extend_from_slice(&[0; 48]);
+        let mut blob = prefix(&sealer);
+        blob.extend_from_slice(&[0; N_BYTES + IV_BYTES + COMMITMENT_BYTES + 48]);
         assert!(Blob::parse(&blob).is_ok());
         assert_eq!(open_bytes(&blob, &material, EncryptionContext::EMPTY), Err(InvalidBlob));
     }
@@ -260,7 +268,7 @@ mod tests {
         let material = golden.material();
         let (n, iv, sealer) = (golden.n(), golden.iv(), golden.sealer());
         let keys = MessageKeys::derive(&material, &n);
-        let mut blob = [sealer.prefix.as_bytes(), &n, &iv, &[0; COMMITMENT_BYTES]].concat();
+        let mut blob = [prefix(&sealer).as_slice(), &n, &iv, &[0; COMMITMENT_BYTES]].concat();
         let aad = additional_data(&blob, EncryptionContext::EMPTY);
         let mut room = [0; 48];
         gcm::seal(keys.aes(), &iv, &aad, &mut room);

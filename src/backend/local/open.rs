@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::changes::Changes;
-use super::records::{Records, UnreadableRow};
+use super::records::{Loader, Records, UnreadableRow};
 use super::root_key::{RootKey, RootKeyError};
 use super::store::{Store, StoreError};
 use super::{LocalBackend, Site};
@@ -89,20 +89,23 @@ impl LocalBackend {
             Some(key) => key,
             None => RootKey::create(root_key_file)?,
         };
-        let (store, rows) = match Store::open(&path, &root_key) {
+        let site = Site { account, regions: regions.into() };
+        let load = || {
+            let begin = |id| Loader::new(Records::new(&root_key, id), &site);
+            Store::load(&path, &root_key, begin, |loader, row| loader.take(&row))
+        };
+        let (store, loaded) = match load() {
             Err(StoreError::Missing) => {
                 // If there should be one, every ciphertext made with it looks forged from now on.
                 tracing::warn!(path = %path.display(), "there is no key store here: a new one is made");
                 drop(Store::create(&path, &root_key).map_err(&failed)?);
-                Store::open(&path, &root_key)
+                load()
             }
             opened => opened,
         }
         .map_err(&failed)?;
-        let site = Site { account, regions: regions.into() };
-        let records = Arc::new(Records::new(&root_key, store.id()));
-        let directory =
-            records.load(&rows.rows, &site).map_err(|source| OpenError::Row { path: path.clone(), source })?;
+        let (records, directory) = loaded.finish().map_err(|source| OpenError::Row { path: path.clone(), source })?;
+        let records = Arc::new(records);
         let (keys, revision) = (directory.len(), store.revision());
         tracing::info!(path = %path.display(), keys, %revision, "key store opened");
         let directory = Arc::new(ArcSwap::from_pointee(directory));

@@ -212,30 +212,16 @@ impl Records {
         row(alias_row(region, name), &record)
     }
 
-    /// Every key and alias of a store that holds the keys of `site`.
-    pub(super) fn load(&self, rows: &[Row], site: &Site) -> Result<Directory, UnreadableRow> {
-        let mut directory = Directory::new(&site.regions);
-        let of = |kind| rows.iter().filter(move |row| row.id.kind == kind);
-        for row in of(Kind::Key) {
-            let key = self.read_key(row, site).map_err(|reason| unreadable(row, reason))?;
-            directory.put(key);
-        }
-        for row in of(Kind::Alias) {
-            let (region, name, alias) = read_alias(row, &directory).map_err(|reason| unreadable(row, reason))?;
-            directory.put_alias(&region, name, alias);
-        }
-        Ok(directory)
-    }
-
     fn read_key(&self, row: &Row, site: &Site) -> Result<KeyView, String> {
         let record: KeyRecord = read(row)?;
         let arn: KeyArn = record.arn.parse().map_err(text)?;
         if key_row(&arn) != row.id {
             return Err("it has another id".into());
         }
-        if arn.account() != site.account || !site.regions.contains(arn.region()) {
-            return Err(format!("it is of another region or account: {arn}"));
-        }
+        let region = site.regions.iter().find(|region| *region == arn.region() && arn.account() == site.account);
+        let region = region.ok_or_else(|| format!("it is of another region or account: {arn}"))?;
+        // All keys of a region share its name.
+        let arn = KeyArn::new(region, site.account, arn.id());
         let created = Timestamp::from_unix_micros(record.created_micros);
         let origin = record.origin.as_deref().map_or(Some(Origin::AwsKms), Origin::from_name).ok_or("its origin")?;
         let materials = self.read_materials(&record.materials, &arn, origin, created)?;
@@ -326,6 +312,55 @@ impl Records {
     }
 }
 
+/// The keys and aliases of a store, read row by row.
+pub(super) struct Loader<'s> {
+    records: Records,
+    site: &'s Site,
+    directory: Directory,
+    /// They come before their keys.
+    aliases: Vec<(Region, AliasName, Alias)>,
+    unreadable: Option<UnreadableRow>,
+}
+
+impl<'s> Loader<'s> {
+    /// For a store that holds the keys of `site`.
+    pub(super) fn new(records: Records, site: &'s Site) -> Self {
+        let directory = Directory::new(&site.regions);
+        Self { records, site, directory, aliases: Vec::new(), unreadable: None }
+    }
+
+    /// Reads one row. What cannot be read waits for [`Self::finish`]: that the store was edited is to be said first.
+    pub(super) fn take(&mut self, row: &Row) {
+        if let Err(reason) = self.read(row) {
+            self.unreadable.get_or_insert(UnreadableRow { row: row.id.clone(), reason });
+        }
+    }
+
+    fn read(&mut self, row: &Row) -> Result<(), String> {
+        match row.id.kind {
+            Kind::Key => self.directory.put(self.records.read_key(row, self.site)?),
+            Kind::Alias => self.aliases.push(read_alias(row)?),
+            Kind::Material => return Err("there are no such rows in this format".into()),
+        }
+        Ok(())
+    }
+
+    /// What was read.
+    pub(super) fn finish(mut self) -> Result<(Records, Directory), UnreadableRow> {
+        if let Some(unreadable) = self.unreadable {
+            return Err(unreadable);
+        }
+        for (region, name, alias) in self.aliases {
+            let keys = self.directory.region(&region).ok();
+            if keys.and_then(|keys| keys.key(alias.target)).is_none() {
+                return Err(UnreadableRow { row: alias_row(&region, &name), reason: "its key is not there".into() });
+            }
+            self.directory.put_alias(&region, name, alias);
+        }
+        Ok((self.records, self.directory))
+    }
+}
+
 /// What names a key's row.
 pub(super) fn key_row(arn: &KeyArn) -> RowId {
     RowId::new(Kind::Key, &format!("{}/{}", arn.region(), arn.id()))
@@ -336,14 +371,11 @@ pub(super) fn alias_row(region: &Region, name: &AliasName) -> RowId {
     RowId::new(Kind::Alias, &format!("{region}/{name}"))
 }
 
-fn read_alias(row: &Row, directory: &Directory) -> Result<(Region, AliasName, Alias), String> {
+fn read_alias(row: &Row) -> Result<(Region, AliasName, Alias), String> {
     let record: AliasRecord = read(row)?;
     let (region, name) = row.id.id.split_once('/').ok_or("its id names no region")?;
     let region: Region = region.parse().map_err(text)?;
     let target: KeyId = record.target.parse().map_err(text)?;
-    if directory.region(&region).ok().and_then(|regional| regional.key(target)).is_none() {
-        return Err("its key is not there".into());
-    }
     let at = Timestamp::from_unix_micros;
     let alias = Alias { target, created: at(record.created_micros), updated: at(record.updated_micros) };
     Ok((region, name.parse().map_err(text)?, alias))
@@ -375,10 +407,6 @@ fn row<T: Serialize>(id: RowId, record: &T) -> Result<Row, Exception> {
 
 fn read<T: DeserializeOwned>(row: &Row) -> Result<T, String> {
     serde_json::from_slice(&row.body).map_err(text)
-}
-
-fn unreadable(row: &Row, reason: String) -> UnreadableRow {
-    UnreadableRow { row: row.id.clone(), reason }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` wants a function")]

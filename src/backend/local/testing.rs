@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::changes::Changes;
 use super::directory::{Directory, Regional};
-use super::records::Records;
+use super::records::{Loader, Records};
 use super::root_key::RootKey;
 use super::store::{Change, Row, Store};
 use super::{LocalBackend, OpenError};
@@ -72,8 +72,10 @@ impl Local {
         drop(backend);
         let (store, rows) = store(directory.path());
         store.may_not_grow();
-        let records = Arc::new(Records::new(&root_key(directory.path()), store.id()));
-        let entries = Arc::new(arc_swap::ArcSwap::from_pointee(records.load(&rows, &site).unwrap()));
+        let mut loader = Loader::new(Records::new(&root_key(directory.path()), store.id()), &site);
+        rows.iter().for_each(|row| loader.take(row));
+        let (records, entries) = loader.finish().unwrap();
+        let (records, entries) = (Arc::new(records), Arc::new(arc_swap::ArcSwap::from_pointee(entries)));
         let now = Clock::Manual(clock.clone());
         let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&entries), now).unwrap();
         Self { backend: LocalBackend { site, directory: entries, changes, records }, clock, directory }

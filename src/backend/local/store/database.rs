@@ -118,13 +118,20 @@ impl Database {
         Ok(Header { format: self.format, store: StoreId::from_bytes(store), revision, root_key_check, mac })
     }
 
-    /// All rows, strictly ascending as the tree has them: a row that is out of its place could be read now but not
+    /// Hands over all rows, one after another, strictly ascending as the tree has them: a row that is out of its place could be read now but not
     /// found by a later change, and one that is there twice would cancel itself out of the sum.
-    pub(super) fn rows(&self) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn rows(&self, mut take: impl FnMut(Row)) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare("SELECT kind, id, body FROM entry")?;
-        let rows = statement.query_map([], read_row)?.collect::<Result<Vec<Row>, _>>()?;
-        let ascending = rows.is_sorted_by(|a, b| a.id < b.id);
-        if ascending { Ok(rows) } else { Err(StoreError::Damaged("its rows are out of order".to_owned())) }
+        let mut last = None;
+        for row in statement.query_map([], read_row)? {
+            let row = row?;
+            if last.is_some_and(|last| last >= row.id) {
+                return Err(StoreError::Damaged("its rows are out of order".to_owned()));
+            }
+            last = Some(row.id.clone());
+            take(row);
+        }
+        Ok(())
     }
 
     /// Copies all of it into `copy`, an empty file.

@@ -83,6 +83,24 @@ impl Store {
     ///
     /// [`StoreError`]; the file is then as it was.
     pub(super) fn open(file: &Path, root_key: &RootKey) -> Result<(Self, Rows), StoreError> {
+        let (store, rows) = Self::load(file, root_key, |_| Vec::new(), Vec::push)?;
+        let revision = store.revision;
+        Ok((store, Rows { revision, rows }))
+    }
+
+    /// Opens a store and hands its rows over one by one, sorted by their ids, so that they need not be in memory
+    /// together. What was made of them may be used if this succeeds, and must not if it fails: whether rows are those
+    /// of the last change is known at their end.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the file is then as it was.
+    pub(super) fn load<T>(
+        file: &Path,
+        root_key: &RootKey,
+        begin: impl FnOnce(StoreId) -> T,
+        mut take: impl FnMut(&mut T, Row),
+    ) -> Result<(Self, T), StoreError> {
         if !fs::exists(file)? {
             return Err(StoreError::Missing);
         }
@@ -92,16 +110,20 @@ impl Store {
         if !same(&keys.check, &root_key_check) {
             return Err(StoreError::OtherRootKey);
         }
-        let rows = database.rows()?;
-        let set = RowSet::load(keys.set, &rows);
+        let (mut set, mut taken, mut older) = (RowSet::empty(keys.set), begin(store), Vec::new());
+        database.rows(|row| {
+            set.add(&row);
+            if format == FORMAT { take(&mut taken, row) } else { older.push(row) }
+        })?;
         if !same(&header::mac(&keys.header, format, &store, revision, &set.total()), &mac) {
             return Err(StoreError::Edited);
         }
         database.allow_writing()?;
         let mut store = Self { database, id: store, revision, rows: set, header_key: keys.header };
-        let rows = if format == FORMAT { rows } else { store.upgrade(file, format, rows)? };
-        let revision = store.revision;
-        Ok((store, Rows { revision, rows }))
+        if format != FORMAT {
+            store.upgrade(file, format, older)?.into_iter().for_each(|row| take(&mut taken, row));
+        }
+        Ok((store, taken))
     }
 
     /// Makes the rows of an older format those of this one, in one transaction, once a copy of the store is on disk.
@@ -116,7 +138,7 @@ impl Store {
     }
 
     /// The store's id, which wrapped key material is bound to.
-    #[must_use]
+    #[cfg(test)]
     pub(super) const fn id(&self) -> StoreId {
         self.id
     }
@@ -160,7 +182,7 @@ impl Store {
 fn new_header(root_key: &RootKey) -> Result<Header, StoreError> {
     let (store, revision) = (StoreId::generate()?, Revision::FIRST);
     let keys = root_key.store_keys(&store);
-    let total = RowSet::load(keys.set, &[]).total();
+    let total = RowSet::empty(keys.set).total();
     let mac = header::mac(&keys.header, FORMAT, &store, revision, &total);
     Ok(Header { format: FORMAT, store, revision, root_key_check: keys.check, mac })
 }

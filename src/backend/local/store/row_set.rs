@@ -12,7 +12,8 @@
 //! What is taken out of the sum is the tag in memory, never that of a row read back: a file edited while the gateway
 //! runs cannot get into the sum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
 use aws_lc_rs::hmac;
 
@@ -22,8 +23,22 @@ pub(super) type Tag = [u8; 32];
 
 pub(super) struct RowSet {
     key: hmac::Key,
-    tags: BTreeMap<RowId, Tag>,
+    names: Names,
+    tags: HashMap<Name, Tag>,
     sum: Tag,
+}
+
+/// What stands for a row's id in memory: 16 bytes, of a store's hundred thousands of rows.
+type Name = [u64; 2];
+
+/// Two hashes with keys of their own, drawn for this process: who makes ids cannot make two that share a name.
+#[derive(Default)]
+struct Names([RandomState; 2]);
+
+impl Names {
+    fn of(&self, id: &RowId) -> Name {
+        self.0.each_ref().map(|hash| hash.hash_one(id))
+    }
 }
 
 /// What the header's MAC says of a set.
@@ -40,11 +55,15 @@ pub(super) struct Step {
 }
 
 impl RowSet {
-    pub(super) fn load(key: hmac::Key, rows: &[Row]) -> Self {
-        let mut set = Self { key, tags: BTreeMap::new(), sum: [0; 32] };
-        let step = set.step(rows, &[]);
-        set.take(step);
-        set
+    pub(super) fn empty(key: hmac::Key) -> Self {
+        Self { key, names: Names::default(), tags: HashMap::new(), sum: [0; 32] }
+    }
+
+    /// Adds a row that is not there yet.
+    pub(super) fn add(&mut self, row: &Row) {
+        let tag = self.tag(row);
+        xor(&mut self.sum, &tag);
+        self.tags.insert(self.names.of(&row.id), tag);
     }
 
     pub(super) fn total(&self) -> Total {
@@ -58,7 +77,7 @@ impl RowSet {
         tags.extend(put.iter().map(|row| (row.id.clone(), Some(self.tag(row)))));
         let mut total = self.total();
         for (id, new) in &tags {
-            if let Some(old) = self.tags.get(id) {
+            if let Some(old) = self.tags.get(&self.names.of(id)) {
                 xor(&mut total.sum, old);
                 total.count -= 1;
             }
@@ -74,9 +93,10 @@ impl RowSet {
     pub(super) fn take(&mut self, step: Step) {
         self.sum = step.total.sum;
         for (id, tag) in step.tags {
+            let name = self.names.of(&id);
             match tag {
-                Some(tag) => self.tags.insert(id, tag),
-                None => self.tags.remove(&id),
+                Some(tag) => self.tags.insert(name, tag),
+                None => self.tags.remove(&name),
             };
         }
     }
@@ -108,7 +128,9 @@ mod tests {
     }
 
     fn set(rows: &[Row]) -> RowSet {
-        RowSet::load(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]), rows)
+        let mut set = RowSet::empty(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]));
+        rows.iter().for_each(|row| set.add(row));
+        set
     }
 
     #[test]
