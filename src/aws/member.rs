@@ -96,6 +96,7 @@ members! {
     Mac "mac",
     KeyAgreementAlgorithm "keyAgreementAlgorithm",
     PublicKey "publicKey",
+    KeyPairSpec "keyPairSpec",
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! An operation without rows here takes no members: it parses to nothing, and the backend refuses it.
 
 use aws_sdk_kms::types::{
-    AlgorithmSpec, DataKeySpec, DryRunModifierType, EncryptionAlgorithmSpec, ExpirationModelType, ImportType,
-    IncludeKeyMaterial, KeyAgreementAlgorithmSpec, KeyEncryptionMechanism, KeySpec, KeyUsageType, MacAlgorithmSpec,
-    MessageType, OriginType, SigningAlgorithmSpec, WrappingKeySpec,
+    AlgorithmSpec, DataKeyPairSpec, DataKeySpec, DryRunModifierType, EncryptionAlgorithmSpec, ExpirationModelType,
+    ImportType, IncludeKeyMaterial, KeyAgreementAlgorithmSpec, KeyEncryptionMechanism, KeySpec, KeyUsageType,
+    MacAlgorithmSpec, MessageType, OriginType, SigningAlgorithmSpec, WrappingKeySpec,
 };
 
 use super::pattern::{self, Pattern};
@@ -294,6 +294,12 @@ static DELETE_ALIAS: &[Field] = &[ALIAS_NAME];
 
 static LIST_ALIASES: &[Field] = &[Field::optional(Member::KeyId, KEY), LIMIT, MARKER];
 
+const KEY_PAIR_SPEC: Field = Field::required(Member::KeyPairSpec, Shape::Choice(DataKeyPairSpec::values()));
+
+static GENERATE_DATA_KEY_PAIR: &[Field] = &[CONTEXT, KEY_ID, KEY_PAIR_SPEC, GRANT_TOKENS, RECIPIENT, DRY_RUN];
+
+static GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT: &[Field] = &[CONTEXT, KEY_ID, KEY_PAIR_SPEC, GRANT_TOKENS, DRY_RUN];
+
 /// The members of an operation's request.
 pub(super) fn fields(operation: Operation) -> &'static [Field] {
     match operation {
@@ -335,6 +341,8 @@ pub(super) fn fields(operation: Operation) -> &'static [Field] {
         Operation::GenerateMac => GENERATE_MAC,
         Operation::VerifyMac => VERIFY_MAC,
         Operation::DeriveSharedSecret => DERIVE_SHARED_SECRET,
+        Operation::GenerateDataKeyPair => GENERATE_DATA_KEY_PAIR,
+        Operation::GenerateDataKeyPairWithoutPlaintext => GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT,
         _ => &[],
     }
 }

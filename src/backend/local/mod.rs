@@ -20,6 +20,8 @@ mod kdf;
 mod key;
 mod key_policy;
 mod key_spec;
+mod key_pair;
+mod key_pairs;
 mod key_tag;
 mod manage;
 mod material;
@@ -74,6 +76,8 @@ const fn is_served(operation: Operation) -> bool {
         operation,
         Op::GenerateDataKeyWithoutPlaintext
             | Op::GenerateDataKey
+            | Op::GenerateDataKeyPair
+            | Op::GenerateDataKeyPairWithoutPlaintext
             | Op::Encrypt
             | Op::Decrypt
             | Op::ReEncrypt
@@ -101,6 +105,8 @@ impl LocalBackend {
         match input.operation() {
             Operation::GenerateDataKeyWithoutPlaintext => data_keys::generate_without_plaintext(input, keys),
             Operation::GenerateDataKey => data_keys::generate(input, keys),
+            Operation::GenerateDataKeyPair => key_pairs::generate(input, keys),
+            Operation::GenerateDataKeyPairWithoutPlaintext => key_pairs::generate_without_plaintext(input, keys),
             Operation::Encrypt => data_keys::encrypt(input, keys),
             Operation::Decrypt => self.decrypt(input, keys),
             Operation::ReEncrypt => self.re_encrypt(input, keys),
@@ -110,6 +116,12 @@ impl LocalBackend {
             Operation::ListAliases => aliases::list(&self.site, region, &self.directory.load(), input, keys),
             other => Err(resolve::not_served(other)),
         }
+    }
+
+    /// Whether [`Self::answer`] takes longer than a millisecond, so that no worker may wait for it.
+    #[must_use]
+    pub fn is_slow(input: &Input) -> bool {
+        key_pairs::is_slow(input)
     }
 
     /// Carries out an operation that changes something, whether or not the future that it returns is waited for.

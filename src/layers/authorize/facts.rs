@@ -38,6 +38,7 @@ impl RequestContext for Facts<'_> {
             Key::EncryptionContext(name) => self.encryption_context_value(name),
             Key::EncryptionContextKeys => Values::many(self.encryption_context().iter().map(|(key, _)| key)),
             Key::EncryptionAlgorithm => Values::optional(self.encryption_algorithm()),
+            Key::DataKeyPairSpec => Values::optional(self.input.string(Member::KeyPairSpec)),
             Key::ReEncryptOnSameKey => self.re_encrypt_on_same_key(),
             Key::RequestAlias => Values::optional(self.request_alias()),
             Key::BypassPolicyLockoutSafetyCheck => self.bypass(),
@@ -68,9 +69,10 @@ impl Facts<'_> {
             Operation::Encrypt | Operation::Decrypt => Member::EncryptionAlgorithm,
             Operation::ReEncrypt if self.action == "kms:ReEncryptFrom" => Member::SourceEncryptionAlgorithm,
             Operation::ReEncrypt => Member::DestinationEncryptionAlgorithm,
-            Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => {
-                return Some(ENCRYPTION_ALGORITHM);
-            }
+            Operation::GenerateDataKey
+            | Operation::GenerateDataKeyWithoutPlaintext
+            | Operation::GenerateDataKeyPair
+            | Operation::GenerateDataKeyPairWithoutPlaintext => return Some(ENCRYPTION_ALGORITHM),
             _ => return None,
         };
         Some(self.input.string(member).unwrap_or(ENCRYPTION_ALGORITHM))

@@ -258,3 +258,22 @@ fn conditions_see_the_request_as_it_is() {
         assert_eq!(judge(&world, GENERATE, &body).outcome, Ok(()), "{condition}");
     }
 }
+
+#[test]
+fn a_policy_can_say_which_key_pairs_are_made() {
+    let condition =
+        json!({"StringEquals": {"kms:DataKeyPairSpec": "RSA_4096", "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}});
+    let policy = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Condition": condition});
+    for operation in ["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"] {
+        for (spec, allowed) in [("RSA_4096", true), ("RSA_2048", false), ("ECC_NIST_P256", false)] {
+            let world = World::with_policy(policy.clone());
+            world.key();
+            let body = json!({"KeyId": ALIAS, "KeyPairSpec": spec});
+            assert_eq!(judge(&world, operation, &body).outcome.is_ok(), allowed, "{operation} {spec}");
+        }
+    }
+    let world = World::with_policy(policy);
+    world.key();
+    let body = json!({"KeyId": ALIAS, "KeySpec": "AES_256"});
+    assert!(judge(&world, GENERATE, &body).outcome.is_err(), "the condition key is absent there");
+}
