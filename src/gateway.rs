@@ -82,5 +82,5 @@ where
         .layer(StepLayer(Authorize))
         // After authorization: what a policy refuses uses up nobody's quota.
         .layer(RateLimitLayer(limits))
-        .service(BackendService(backend))
+        .service(BackendService::new(backend))
 }

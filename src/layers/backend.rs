@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures_util::future::Either;
 use tower::Service;
 
+use super::off_worker::{Busy, OffWorker};
 use super::{Admitted, Authorized};
 use crate::backend::local::LocalBackend;
 use crate::error::Error;
@@ -15,7 +16,43 @@ use crate::kms::{Answer, Exception};
 
 /// Answers from the backend.
 #[derive(Debug, Clone)]
-pub struct BackendService(pub Arc<LocalBackend>);
+pub struct BackendService {
+    backend: Arc<LocalBackend>,
+    off_worker: OffWorker,
+}
+
+/// What the record calls the bound of [`OffWorker`].
+const LIMITER: &str = "slow_work";
+
+impl BackendService {
+    /// Answers from `backend`. All clones share the threads on which slow answers are worked out.
+    #[must_use]
+    pub fn new(backend: Arc<LocalBackend>) -> Self {
+        Self { backend, off_worker: OffWorker::new() }
+    }
+
+    /// Works out an answer that changes nothing and takes long. Who finds no place is throttled: KMS's own quota of key
+    /// pairs is as low, and its clients know to come back.
+    ///
+    /// What has begun goes on when its client has gone, and is recorded with its outcome; what still waits is given up.
+    fn slowly(&self, authorized: Authorized) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
+        let Authorized { context, input, keys, held, .. } = authorized;
+        let Self { backend, off_worker } = self.clone();
+        let draft = context.draft.clone();
+        let work = move || {
+            let answer = backend.answer(&input, &keys, &context.snapshot.region).map_err(Error::from);
+            super::audit::note(&context.draft, answer.as_ref());
+            drop(held);
+            answer
+        };
+        async move {
+            off_worker.run(work).await.unwrap_or_else(|Busy| {
+                draft.limiter(LIMITER);
+                Err(Error::Throttled(LIMITER))
+            })
+        }
+    }
+}
 
 impl Service<Admitted> for BackendService {
     type Response = Answer;
@@ -27,9 +64,14 @@ impl Service<Admitted> for BackendService {
     }
 
     fn call(&mut self, admitted: Admitted) -> Self::Future {
-        let Authorized { context, input, keys, held, .. } = admitted.authorized;
+        let authorized = admitted.authorized;
+        if LocalBackend::is_slow(&authorized.input) {
+            return Either::Right(Box::pin(self.slowly(authorized)));
+        }
+        let Authorized { context, input, keys, held, .. } = authorized;
         if !input.operation().mutating() {
-            return Either::Left(ready(self.0.answer(&input, &keys, &context.snapshot.region).map_err(Error::from)));
+            let answer = self.backend.answer(&input, &keys, &context.snapshot.region);
+            return Either::Left(ready(answer.map_err(Error::from)));
         }
         // The change goes on when its client has gone, and its record is written when it is done.
         let draft = context.draft.clone();
@@ -41,13 +83,14 @@ impl Service<Admitted> for BackendService {
             }
             drop(held);
         });
-        let answer = self.0.change(input, keys, context.snapshot.region.clone(), note);
+        let answer = self.backend.change(input, keys, context.snapshot.region.clone(), note);
         Either::Right(Box::pin(async move { answer.await.map_err(Error::from) }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use serde_json::{Value, json};
     use tower::ServiceBuilder;
 
@@ -57,13 +100,22 @@ mod tests {
 
     /// All layers behind [`Received`](super::super::Received), with the backend.
     async fn answered(world: &World, operation: &str, body: &Value) -> Result<Value, Error> {
+        answered_by(BackendService::new(world.backend()), world, operation, body).await
+    }
+
+    async fn answered_by(
+        backend: BackendService,
+        world: &World,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, Error> {
         let service = ServiceBuilder::new()
             .layer(AuthenticateLayer { read_timeout: std::time::Duration::from_secs(10) })
             .layer(StepLayer(Parse))
             .layer(StepLayer(Resolve(world.backend())))
             .layer(StepLayer(Authorize))
             .layer(RateLimitLayer(unlimited()))
-            .service(BackendService(world.backend()));
+            .service(backend);
         let answer = world.recorded(world.request(operation, body), service).await?;
         Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
     }
@@ -108,7 +160,7 @@ mod tests {
         let key = world.key();
         let body = json!({"KeyId": key.id().as_str()});
         let admitted = world.admitted(world.request("DisableKey", &body));
-        let future = BackendService(world.backend()).call(admitted);
+        let future = BackendService::new(world.backend()).call(admitted);
         drop(future);
         let record = world.record();
         assert_eq!(record["eventName"], "DisableKey");
@@ -125,7 +177,7 @@ mod tests {
         let body = json!({"AliasName": "alias/new", "TargetKeyId": key.id().as_str()});
         let (one, two) = (world.request("CreateAlias", &body), world.request("CreateAlias", &body));
         let (one, two) = (world.admitted(one), world.admitted(two));
-        let mut service = BackendService(world.backend());
+        let mut service = BackendService::new(world.backend());
         service.call(one).await.unwrap();
         drop(service.call(two));
         drop(service);
@@ -137,5 +189,112 @@ mod tests {
         }
         let codes: Vec<_> = world.records().iter().map(|record| record["errorCode"].clone()).collect();
         assert_eq!(codes, [Value::Null, json!("AlreadyExistsException")]);
+    }
+
+    const PAIR: &str = "GenerateDataKeyPair";
+
+    fn pair(spec: &str) -> Value {
+        json!({"KeyId": ALIAS, "KeyPairSpec": spec, "EncryptionContext": {"order": "7"}})
+    }
+
+    /// A backend whose slow work finds `places` places, and never a thread.
+    fn stuck(world: &World, places: usize) -> BackendService {
+        BackendService { backend: world.backend(), off_worker: OffWorker::bounded(0, places) }
+    }
+
+    #[tokio::test]
+    async fn a_key_pair_is_recorded_as_kms_does_and_without_its_private_key() {
+        for (spec, operation) in
+            [("RSA_2048", PAIR), ("ECC_NIST_P256", PAIR), ("RSA_2048", "GenerateDataKeyPairWithoutPlaintext")]
+        {
+            let world = World::new();
+            let key = world.key();
+            let answer = answered(&world, operation, &pair(spec)).await.unwrap();
+            let record = world.record();
+            assert_eq!(record["eventName"], operation);
+            let parameters = json!({"keyId": ALIAS, "keyPairSpec": spec, "encryptionContext": {"order": "7"}});
+            assert_eq!(record["requestParameters"], parameters);
+            assert_eq!((&record["responseElements"], &record["readOnly"]), (&Value::Null, &json!(true)));
+            assert_eq!(record["additionalEventData"]["keyMaterialId"], answer["KeyMaterialId"]);
+            assert_eq!(record["resources"][0]["ARN"], key.as_str());
+            for member in ["PrivateKeyPlaintext", "PrivateKeyCiphertextBlob"] {
+                assert!(answer[member].as_str().is_none_or(|key| !record.to_string().contains(key)), "{member}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_rsa_key_is_made_off_the_worker_and_a_key_of_a_curve_at_once() {
+        let world = World::new();
+        world.key();
+        let mut service = BackendService::new(world.backend());
+        let mut answer = service.call(world.admitted(world.request(PAIR, &pair("RSA_2048"))));
+        assert!((&mut answer).now_or_never().is_none(), "the worker has waited for it");
+        assert!(answer.await.is_ok());
+        // These need no other thread, and find none.
+        let mut service = stuck(&world, 0);
+        for body in [pair("ECC_NIST_P521"), pair("ECC_NIST_EDWARDS25519"), pair("ECC_SECG_P256K1")] {
+            assert!(service.call(world.admitted(world.request(PAIR, &body))).now_or_never().unwrap().is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_pair_whose_client_has_gone_is_recorded_with_its_outcome() {
+        let world = World::new();
+        world.key();
+        let admitted = world.admitted(world.request(PAIR, &pair("RSA_2048")));
+        let mut answer = BackendService::new(world.backend()).call(admitted);
+        assert!((&mut answer).now_or_never().is_none());
+        drop(answer);
+        let record = world.record();
+        assert!(record.get("errorCode").is_none(), "{record:#}");
+        assert!(record["additionalEventData"]["keyMaterialId"].is_string(), "{record:#}");
+    }
+
+    #[tokio::test]
+    async fn a_key_pair_that_waits_is_given_up_when_its_client_has_gone() {
+        let world = World::new();
+        world.key();
+        let mut service = stuck(&world, 1);
+        let mut answer = service.call(world.admitted(world.request(PAIR, &pair("RSA_2048"))));
+        assert!((&mut answer).now_or_never().is_none());
+        drop(answer);
+        assert_eq!(world.record()["errorCode"], "ClientDisconnected");
+        let mut answer = service.call(world.admitted(world.request(PAIR, &pair("RSA_2048"))));
+        assert!((&mut answer).now_or_never().is_none(), "its place was not given back");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_more_key_pairs_than_may_wait_is_throttled() {
+        let world = World::new();
+        world.key();
+        let error = answered_by(stuck(&world, 0), &world, PAIR, &pair("RSA_2048")).await.unwrap_err();
+        // Recorded from KMS.
+        let text = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.";
+        assert_eq!(error.exception().message(), Some(text));
+        let record = world.record();
+        assert_eq!(record["errorCode"], "ThrottlingException");
+        assert_eq!(record["additionalEventData"]["gateway"]["limiter"], "slow_work");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_pair_that_waits_too_long_ends_at_the_deadline() {
+        let world = World::new();
+        world.key();
+        let error = answered_by(stuck(&world, 1), &world, PAIR, &pair("RSA_2048")).await.unwrap_err();
+        assert!(matches!(error, Error::DeadlinePassed), "{error}");
+        assert_eq!(world.record()["errorCode"], "DependencyTimeoutException");
+    }
+
+    #[tokio::test]
+    async fn a_key_pair_that_is_refused_is_recorded_as_refused() {
+        let world = World::new();
+        let key = world.key();
+        let disable = world.admitted(world.request("DisableKey", &json!({"KeyId": key.id().as_str()})));
+        BackendService::new(world.backend()).call(disable).await.unwrap();
+        let error = answered(&world, PAIR, &pair("RSA_2048")).await.unwrap_err();
+        assert_eq!(error.exception().kind().name(), "DisabledException");
+        let records = world.records();
+        assert_eq!(records.last().unwrap()["errorCode"], "DisabledException");
     }
 }

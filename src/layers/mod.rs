@@ -11,6 +11,7 @@ mod backend;
 mod catch_panic;
 mod deadline;
 mod in_flight;
+mod off_worker;
 mod parse;
 mod penalty;
 mod rate_limit;
