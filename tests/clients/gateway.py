@@ -129,8 +129,9 @@ class Gateway:
             self.keep_signature_of(header.decode() if isinstance(header, bytes) else header)
 
     def _keep_plaintext(self, parsed, **_):
-        if len(parsed.get("Plaintext", "")) >= 16:
-            self.keep_secret(parsed["Plaintext"])
+        for member in ["Plaintext", "PrivateKeyPlaintext"]:
+            if len(parsed.get(member, "")) >= 16:
+                self.keep_secret(parsed[member])
 
     def keep_signature_of(self, authorization):
         for signature in re.findall("Signature=([0-9a-f]{64})", authorization):

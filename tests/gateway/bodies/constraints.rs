@@ -15,9 +15,11 @@ use super::table::{
 use crate::harness::Refusal;
 
 /// The operations that name a key, and by which member; whether they must.
-const KEY_MEMBERS: [(&str, &str, &str, bool); 13] = [
+const KEY_MEMBERS: &[(&str, &str, &str, bool)] = &[
     ("GenerateDataKeyWithoutPlaintext", "KeyId", "keyId", true),
     ("GenerateDataKey", "KeyId", "keyId", true),
+    ("GenerateDataKeyPair", "KeyId", "keyId", true),
+    ("GenerateDataKeyPairWithoutPlaintext", "KeyId", "keyId", true),
     ("Encrypt", "KeyId", "keyId", true),
     ("Decrypt", "KeyId", "keyId", false),
     ("ReEncrypt", "SourceKeyId", "sourceKeyId", false),
@@ -34,7 +36,7 @@ const KEY_MEMBERS: [(&str, &str, &str, bool); 13] = [
 #[test]
 fn a_key_is_named_by_1_to_2048_characters() {
     let mut table = Table::new();
-    for (operation, member, path, required) in KEY_MEMBERS {
+    for &(operation, member, path, required) in KEY_MEMBERS {
         if required {
             table.without(operation, member, null(path));
             table.with(operation, member, Value::Null, null(path));
@@ -87,11 +89,28 @@ fn a_data_key_has_1_to_1024_bytes_or_a_spec() {
 }
 
 #[test]
+fn a_key_pair_is_of_one_of_the_models_specifications() {
+    let mut table = Table::new();
+    for operation in ["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"] {
+        for spec in ["RSA_2048", "ECC_NIST_P521", "ECC_SECG_P256K1", "ECC_NIST_EDWARDS25519"] {
+            table.with(operation, "KeyPairSpec", spec.into(), Granted);
+        }
+        table.with(operation, "KeyPairSpec", "SM2".into(), invalid("UnsupportedOperationException"));
+        for spec in ["RSA_1024", "rsa_2048", "SYMMETRIC_DEFAULT", ""] {
+            table.with(operation, "KeyPairSpec", spec.into(), not_in_enum(spec, "keyPairSpec"));
+        }
+        table.with(operation, "KeyPairSpec", Value::Null, null("keyPairSpec"));
+        table.without(operation, "KeyPairSpec", null("keyPairSpec"));
+    }
+}
+
+#[test]
 fn up_to_ten_grant_tokens_of_1_to_8192_characters_are_taken() {
     let mut table = Table::new();
-    let operations =
-        ["GenerateDataKeyWithoutPlaintext", "GenerateDataKey", "Encrypt", "Decrypt", "ReEncrypt", "DescribeKey"];
-    for operation in operations {
+    let data_keys = ["GenerateDataKeyWithoutPlaintext", "GenerateDataKey"];
+    let pairs = ["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"];
+    let others = ["Encrypt", "Decrypt", "ReEncrypt", "DescribeKey"];
+    for operation in data_keys.into_iter().chain(pairs).chain(others) {
         let tokens = |count: usize, length: usize| json!(vec!["t".repeat(length); count]);
         table.with(operation, "GrantTokens", json!([]), Granted);
         table.with(operation, "GrantTokens", tokens(10, 1), Granted);
@@ -118,6 +137,8 @@ fn an_encryption_context_has_any_pairs_within_8192_bytes() {
     for (operation, member) in [
         ("GenerateDataKeyWithoutPlaintext", "EncryptionContext"),
         ("GenerateDataKey", "EncryptionContext"),
+        ("GenerateDataKeyPair", "EncryptionContext"),
+        ("GenerateDataKeyPairWithoutPlaintext", "EncryptionContext"),
         ("Encrypt", "EncryptionContext"),
         ("ReEncrypt", "DestinationEncryptionContext"),
     ] {
@@ -180,7 +201,9 @@ fn an_algorithm_is_one_of_kmss_and_fits_the_key() {
 #[test]
 fn a_dry_run_checks_everything_and_does_nothing() {
     let mut table = Table::new();
-    for operation in ["GenerateDataKeyWithoutPlaintext", "GenerateDataKey", "Encrypt", "Decrypt", "ReEncrypt"] {
+    let pairs = ["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"];
+    let others = ["GenerateDataKeyWithoutPlaintext", "GenerateDataKey", "Encrypt", "Decrypt", "ReEncrypt"];
+    for operation in others.into_iter().chain(pairs) {
         table.with(operation, "DryRun", false.into(), Granted);
         table.with(operation, "DryRun", true.into(), dry_run());
     }
@@ -211,7 +234,7 @@ fn the_rest_of_the_data_key_calls_members_keep_their_bounds() {
     table.with("GenerateRandom", "CustomKeyStoreId", longest.into(), not_served());
     let then = broken(&longer, "customKeyStoreId", &at_most(64));
     table.with("GenerateRandom", "CustomKeyStoreId", longer.into(), then);
-    for operation in ["GenerateDataKey", "Decrypt", "GenerateRandom"] {
+    for operation in ["GenerateDataKey", "GenerateDataKeyPair", "Decrypt", "GenerateRandom"] {
         let recipient = |algorithm: &str, document: Value| json!({"KeyEncryptionAlgorithm": algorithm, "AttestationDocument": document});
         let sha_256 = "RSAES_OAEP_SHA_256";
         table.with(operation, "Recipient", recipient(sha_256, base64_of(1)), not_served());

@@ -39,6 +39,9 @@ impl Table {
         let (key, ciphertext) = (&self.key, &self.ciphertext);
         match operation {
             "GenerateDataKeyWithoutPlaintext" | "GenerateDataKey" => json!({"KeyId": key, "KeySpec": "AES_256"}),
+            "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext" => {
+                json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"})
+            }
             "Encrypt" => json!({"KeyId": key, "Plaintext": "AAAA"}),
             "Decrypt" => json!({"CiphertextBlob": ciphertext}),
             "ReEncrypt" => json!({"CiphertextBlob": ciphertext, "DestinationKeyId": key}),
