@@ -86,6 +86,19 @@ def wrap_vector() -> dict:
     return {"origin": origin, "created_micros": created, "wrapped": wrapped.hex()}
 
 
+def import_token_vector() -> dict:
+    wrapping_algorithm, issued, private_key = "RSA_AES_KEY_WRAP_SHA_256", 1_440_938_160_123_456, bytes(range(0x80, 0xC0))
+    key = kbkdf(ROOT_KEY, "kmsgate/v1/import-token-key", STORE_ID, 32)
+    facts = b"\x01\x01\x04" + struct.pack(">q", issued)
+    aad = prefixed(b"kmsgate/v1/import-token", facts, STORE_ID, KEY_ARN.encode())
+    return {
+        "wrapping_algorithm": wrapping_algorithm,
+        "issued_micros": issued,
+        "private_key": private_key.hex(),
+        "token": (facts + IV + AESGCM(key).encrypt(IV, private_key, aad)).hex(),
+    }
+
+
 def store_vector(format: int, rows: list[tuple[str, str, bytes]]) -> dict:
     revision = 7
     set_key = kbkdf(ROOT_KEY, "kmsgate/v1/store-set", STORE_ID, 32)
@@ -141,6 +154,7 @@ vectors = {
         blob_vector({"Projekt": "gr\u00fcn", "\U0001f511": "", "\uff5e": "a", "": "empty"}, b"any plaintext"),
     ],
     "wrap": wrap_vector(),
+    "import_token": import_token_vector(),
     "store": store_vector(2, [("key", "1234", b'{"a":1}'), ("alias", "alias/sch\u00f6n", b"")]),
     "format_1_store": store_vector(1, format_1_rows()),
 }

@@ -23,6 +23,7 @@ pub(super) struct Golden {
     pub(super) kdf: Vec<Kdf>,
     pub(super) blobs: Vec<Blob>,
     pub(super) wrap: Wrap,
+    pub(super) import_token: ImportToken,
     pub(super) store: Store,
     pub(super) format_1_store: Store,
 }
@@ -49,6 +50,14 @@ pub(super) struct Wrap {
     pub(super) origin: String,
     pub(super) created_micros: i64,
     pub(super) wrapped: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ImportToken {
+    pub(super) wrapping_algorithm: String,
+    pub(super) issued_micros: i64,
+    pub(super) private_key: String,
+    pub(super) token: String,
 }
 
 #[derive(Deserialize)]

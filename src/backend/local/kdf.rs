@@ -23,6 +23,8 @@ pub(super) enum Label {
     RootKeyCheck,
     /// The key of a store's key tags, from the root key.
     KeyTag,
+    /// The key that seals a store's import tokens, from the root key.
+    ImportToken,
 }
 
 /// Room for a label, a context and what stands around them; the longest context has 48 bytes.
@@ -37,6 +39,7 @@ impl Label {
             Self::StoreSet => "kmsgate/v1/store-set",
             Self::RootKeyCheck => "kmsgate/v1/root-key-check",
             Self::KeyTag => "kmsgate/v1/key-tag",
+            Self::ImportToken => "kmsgate/v1/import-token-key",
         }
     }
 }

@@ -16,6 +16,10 @@ mod due;
 mod gcm;
 #[cfg(test)]
 mod golden;
+#[cfg_attr(not(test), expect(dead_code, reason = "`GetParametersForImport` and `ImportKeyMaterial` will call it"))]
+mod import_token;
+#[cfg_attr(not(test), expect(dead_code, reason = "`GetParametersForImport` and `ImportKeyMaterial` will call it"))]
+mod import_wrapping;
 mod kdf;
 mod key;
 mod key_policy;

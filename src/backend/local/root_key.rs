@@ -100,6 +100,12 @@ impl RootKey {
         KeyTagger::new(self.derive(Label::KeyTag, store.as_bytes()).expose())
     }
 
+    /// The key that seals the import tokens of the store with this id.
+    #[cfg_attr(not(test), expect(dead_code, reason = "`GetParametersForImport` and `ImportKeyMaterial` will call it"))]
+    pub(super) fn import_token_key(&self, store: &StoreId) -> ImportTokenKey {
+        ImportTokenKey(self.derive(Label::ImportToken, store.as_bytes()))
+    }
+
     /// The keys that authenticate the store with this id.
     pub(super) fn store_keys(&self, store: &StoreId) -> StoreKeys {
         let mac_key = |label| hmac::Key::new(hmac::HMAC_SHA256, self.derive(label, store.as_bytes()).expose());
@@ -122,6 +128,16 @@ impl RootKey {
 pub(super) struct WrappingKey(Secret<[u8; 32]>);
 
 impl WrappingKey {
+    pub(super) const fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
+/// Seals import tokens, and nothing else.
+#[derive(Debug)]
+pub(super) struct ImportTokenKey(Secret<[u8; 32]>);
+
+impl ImportTokenKey {
     pub(super) const fn expose(&self) -> &[u8; 32] {
         self.0.expose()
     }
