@@ -12,6 +12,7 @@ mod bodies;
 mod connections;
 mod durability;
 mod files;
+mod key_pairs;
 mod limits;
 mod policy;
 mod probes;
