@@ -101,7 +101,7 @@ pub(super) fn usable(key: &KeyView, operation: Operation) -> Result<(), Exceptio
 }
 
 /// Refuses keys that no data key can be made with.
-fn makes_data_keys(key: &KeyView, operation: Operation) -> Result<(), Exception> {
+pub(super) fn makes_data_keys(key: &KeyView, operation: Operation) -> Result<(), Exception> {
     usable(key, operation)?;
     if key.spec.symmetric() { Ok(()) } else { Err(Exception::data_key_of_asymmetric_key()) }
 }

@@ -1,9 +1,8 @@
 //! `GenerateDataKeyPair` and `GenerateDataKeyPairWithoutPlaintext`.
 //!
-//! The order of the checks is that of the data-key calls. That the KMS key is a symmetric one is sure: there are no
-//! others yet.
+//! The order of the checks is that of the data-key calls.
 
-use super::data_keys::{no_recipient, not_dry, usable};
+use super::data_keys::{makes_data_keys, no_recipient, not_dry};
 use super::key_pair::{KeyPair, KeyPairSpec, NotMade};
 use super::{KeyView, Keys};
 use crate::aws::{Member, Operation};
@@ -29,8 +28,8 @@ pub(super) fn generate(input: &Input, keys: &Keys) -> Result<Answer, Exception> 
     let body = JsonObject::with_capacity(USUAL_ANSWER + 2 * (blob.len() + private.len() + pair.public.len()))
         .blob("PrivateKeyCiphertextBlob", &blob)
         .blob("PrivateKeyPlaintext", private);
-    let body = with_the_rest(body, input, key, &pair).finish_secret();
-    Ok(Answer::new(body).with_key_material(key.sealer.material().id()))
+    let body = with_the_rest(body, input, key, &pair)?.finish_secret();
+    Ok(Answer::new(body).with_key_material(key.sealer()?.material().id()))
 }
 
 /// Answers `GenerateDataKeyPairWithoutPlaintext`.
@@ -40,29 +39,31 @@ pub(super) fn generate_without_plaintext(input: &Input, keys: &Keys) -> Result<A
     let blob = sealed(input, key, &pair)?;
     let body = JsonObject::with_capacity(USUAL_ANSWER + 2 * (blob.len() + pair.public.len()))
         .blob("PrivateKeyCiphertextBlob", &blob);
-    let body = with_the_rest(body, input, key, &pair).finish();
-    Ok(Answer::new(body).with_key_material(key.sealer.material().id()))
+    let body = with_the_rest(body, input, key, &pair)?.finish();
+    Ok(Answer::new(body).with_key_material(key.sealer()?.material().id()))
 }
 
 /// The pair that is asked for, if everything allows it.
 fn made(input: &Input, key: &KeyView) -> Result<KeyPair, Exception> {
     let spec = spec(input)?;
     no_recipient(input)?;
-    usable(key)?;
+    makes_data_keys(key, input.operation())?;
     not_dry(input)?;
     Ok(spec.generate()?)
 }
 
 fn sealed(input: &Input, key: &KeyView, pair: &KeyPair) -> Result<Vec<u8>, Exception> {
-    Ok(key.sealer.seal(input.context(Member::EncryptionContext), pair.private.expose())?)
+    Ok(key.sealer()?.seal(input.context(Member::EncryptionContext), pair.private.expose())?)
 }
 
 /// Adds what both answers end with.
-fn with_the_rest(body: JsonObject, input: &Input, key: &KeyView, pair: &KeyPair) -> JsonObject {
-    body.blob("PublicKey", &pair.public)
+fn with_the_rest(body: JsonObject, input: &Input, key: &KeyView, pair: &KeyPair) -> Result<JsonObject, Exception> {
+    let body = body
+        .blob("PublicKey", &pair.public)
         .text("KeyId", key.arn.as_str())
         .optional_text("KeyPairSpec", input.string(Member::KeyPairSpec))
-        .text("KeyMaterialId", key.sealer.material().id().hex().as_str())
+        .text("KeyMaterialId", key.sealer()?.material().id().hex().as_str());
+    Ok(body)
 }
 
 /// What is to be made, if it is RSA or of a curve.
