@@ -213,7 +213,7 @@ def test_more_rsa_keys_than_the_machine_can_make_are_throttled_and_other_calls_a
 
     def ask(_):
         try:
-            return kms.generate_data_key_pair_without_plaintext(KeyId=allow_all.key_id, KeyPairSpec="RSA_3072")
+            return kms.generate_data_key_pair_without_plaintext(KeyId=allow_all.key_id, KeyPairSpec="RSA_2048")
         except ClientError as error:
             return error.response
 

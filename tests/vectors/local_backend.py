@@ -87,7 +87,8 @@ def wrap_vector() -> dict:
 
 
 def import_token_vector() -> dict:
-    wrapping_algorithm, issued, private_key = "RSA_AES_KEY_WRAP_SHA_256", 1_440_938_160_123_456, bytes(range(0x80, 0xC0))
+    wrapping_algorithm, issued = "RSA_AES_KEY_WRAP_SHA_256", 1_440_938_160_123_456
+    private_key = bytes(range(0x80, 0xC0))
     key = kbkdf(ROOT_KEY, "kmsgate/v1/import-token-key", STORE_ID, 32)
     facts = b"\x01\x01\x04" + struct.pack(">q", issued)
     aad = prefixed(b"kmsgate/v1/import-token", facts, STORE_ID, KEY_ARN.encode())

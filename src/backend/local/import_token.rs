@@ -12,8 +12,8 @@
 //! 23 + n  16     tag
 //! ```
 //!
-//! The additional data is, each with its length in 4 bytes before it: `kmsgate/v1/import-token`, the 11 bytes before the
-//! IV, store id and key ARN. A token of another key or store does not open.
+//! The additional data is, each with its length in 4 bytes before it: `kmsgate/v1/import-token`, the 11 bytes before
+//! the IV, store id and key ARN. A token of another key or store does not open.
 
 use std::time::Duration;
 

@@ -35,8 +35,8 @@ pub(super) enum KeyPairSpec {
 }
 
 impl KeyPairSpec {
-    /// The specification of that name; `None` for SM2, which aws-lc has not, for ML-KEM, which is not served yet, and for
-    /// names that KMS has not.
+    /// The specification of that name; `None` for SM2, which aws-lc has not, for ML-KEM, which is not served yet, and
+    /// for names that KMS has not.
     #[must_use]
     pub(super) fn of(name: &str) -> Option<Self> {
         let spec = match Name::from(name) {
