@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dynamodb import DynamoDb
 from gateway import Gateway, allow
 from world import World
 
@@ -49,10 +50,18 @@ def world(allow_all):
 @pytest.fixture(scope="session")
 def throttled(tmp_path_factory):
     """A served gateway that lets each principal call twice a second."""
-    names, limits = ["boto3", "aws-cli", "curl"], "principal = { per_second = 2, burst = 2 }"
+    names, limits = ["boto3", "aws-cli", "curl", "javascript"], "principal = { per_second = 2, burst = 2 }"
     gateway = Gateway.serve(tmp_path_factory.mktemp("throttled"), names, limits)
     yield gateway
     gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def dynamodb():
+    """A store for the programs that keep sealed data keys in one."""
+    server = DynamoDb()
+    yield server
+    server.stop()
 
 
 @pytest.hookimpl(wrapper=True)
