@@ -92,6 +92,37 @@ async fn errors_of_ciphertexts_and_what_is_asked_with_them() {
     let dry = "The request would have succeeded, but the DryRun option is set.";
     refused!(encrypt(&kms, &key).dry_run(true), is_dry_run_operation_exception, Some(dry));
     refused!(open(&blob).dry_run(true), is_dry_run_operation_exception, Some(dry));
+    refused!(moved(&blob).dry_run(true), is_dry_run_operation_exception, Some(dry));
+    let data_key = kms.generate_data_key().key_id(&key).number_of_bytes(32).dry_run(true);
+    refused!(data_key, is_dry_run_operation_exception, Some(dry));
+    let data_key = kms.generate_data_key_without_plaintext().key_id(&key).number_of_bytes(32).dry_run(true);
+    refused!(data_key, is_dry_run_operation_exception, Some(dry));
+}
+
+/// Every call that seals binds its context, and every call that opens asks for it.
+#[tokio::test]
+async fn errors_of_another_encryption_context() {
+    let gateway = Site::new().start();
+    let (kms, key) = (admin(&gateway), gateway.create_key());
+    let sealed = encrypt(&kms, &key).encryption_context("tenant", "blue").send().await.unwrap().ciphertext_blob;
+    let made = kms.generate_data_key().key_id(&key).key_spec(DataKeySpec::Aes128).encryption_context("tenant", "blue");
+    let made = made.send().await.unwrap().ciphertext_blob;
+    let kept = kms.generate_data_key_without_plaintext().key_id(&key).key_spec(DataKeySpec::Aes256);
+    let kept = kept.encryption_context("tenant", "blue").send().await.unwrap().ciphertext_blob;
+    for blob in [sealed, made, kept].map(Option::unwrap) {
+        let open = || kms.decrypt().ciphertext_blob(blob.clone());
+        refused!(open(), is_invalid_ciphertext_exception, None);
+        refused!(open().encryption_context("tenant", "Blue"), is_invalid_ciphertext_exception, None);
+        refused!(open().encryption_context("Tenant", "blue"), is_invalid_ciphertext_exception, None);
+        let moved = || kms.re_encrypt().ciphertext_blob(blob.clone()).destination_key_id(&key);
+        refused!(moved(), is_invalid_ciphertext_exception, None);
+        refused!(moved().destination_encryption_context("tenant", "blue"), is_invalid_ciphertext_exception, None);
+        let moved = moved().source_encryption_context("tenant", "blue").send().await.unwrap().ciphertext_blob.unwrap();
+        let opened = open().encryption_context("tenant", "blue").send().await.unwrap();
+        // Moved without a context, it needs none.
+        let opened_again = kms.decrypt().ciphertext_blob(moved).key_id(&key).send().await.unwrap();
+        assert_eq!(opened.plaintext(), opened_again.plaintext());
+    }
 }
 
 #[tokio::test]
