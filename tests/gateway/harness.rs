@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use answer::{Answer, Refusal};
 pub(crate) use connection::Connection;
-pub(crate) use process::{Gateway, Run, run};
+pub(crate) use process::{Gateway, PROGRAM, Run, run};
 pub(crate) use quickstart::Quickstart;
 pub(crate) use request::{CONTENT_TYPE, Caller, Request};
 pub(crate) use site::Site;

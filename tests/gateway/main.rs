@@ -17,6 +17,7 @@ mod limits;
 mod policy;
 mod probes;
 mod quickstart;
+mod readme;
 mod sdk;
 
 mod heads;

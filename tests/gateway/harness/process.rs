@@ -17,7 +17,7 @@ use super::site::Site;
 use super::{PATIENCE, eventually};
 
 /// The program under test.
-pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
 
 /// A running gateway.
 pub(crate) struct Gateway {

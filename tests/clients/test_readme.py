@@ -1,0 +1,116 @@
+"""The blocks of README.md that are to be copied into other programs run as they stand there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from gateway import PATIENCE, PROGRAM, REGION
+
+README = Path(__file__).parents[2] / "README.md"
+JAVASCRIPT = Path(__file__).parent / "javascript"
+
+
+def block(section, language):
+    """The one block of that language in that section."""
+    [text] = re.findall(f"^## {section}$(.*?)^## ", README.read_text(), re.DOTALL | re.MULTILINE)
+    [found] = re.findall(f"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return found
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """Runs a test suite of another project, with `kmsgate` on its path; returns what it printed."""
+    path = f"{Path(PROGRAM).absolute().parent}{os.pathsep}{os.environ['PATH']}"
+
+    def run(*command, input="", cwd=tmp_path):
+        # Its pipes are those of the gateway that it starts, too: they end when both have ended.
+        done = subprocess.run(
+            command,
+            env=os.environ | {"PATH": path, "TMPDIR": str(tmp_path)},
+            cwd=cwd,
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=3 * PATIENCE,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def operations(directory):
+    """What the one gateway of a suite was asked for, by its records."""
+    [records] = directory.rglob("audit.jsonl")
+    return [json.loads(line)["eventName"] for line in records.read_text().splitlines()]
+
+
+IN_PYTHON = """
+def test_keys(kms):
+    context = {"tenant": "blue"}
+    made = kms.generate_data_key_without_plaintext(
+        KeyId="alias/quickstart", KeySpec="AES_256", EncryptionContext=context
+    )
+    opened = kms.decrypt(CiphertextBlob=made["CiphertextBlob"], EncryptionContext=context)
+    assert len(opened["Plaintext"]) == 32
+"""
+
+
+def test_the_fixture_for_pytest(suite, tmp_path):
+    imports = "import json, subprocess\nimport boto3, pytest\n"
+    (tmp_path / "test_keys.py").write_text(imports + block("Local KMS", "python") + IN_PYTHON)
+    # Not captured by pytest: so that the pipes are the gateway's too.
+    options = ["-p", "no:cacheprovider", "-q", "-s", "--basetemp", tmp_path / "run"]
+    assert "1 passed" in suite(sys.executable, "-m", "pytest", *options, "test_keys.py")
+    assert operations(tmp_path) == ["GenerateDataKeyWithoutPlaintext", "Decrypt"]
+
+
+IMPORTS_OF_JAVASCRIPT = """
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, test } from "node:test";
+import { DecryptCommand, GenerateDataKeyWithoutPlaintextCommand, KMSClient } from "@aws-sdk/client-kms";
+"""
+IN_JAVASCRIPT = """
+test("keys", async () => {
+  const EncryptionContext = { tenant: "blue" };
+  const size = { KeyId: "alias/quickstart", KeySpec: "AES_256" };
+  const made = await kms.send(new GenerateDataKeyWithoutPlaintextCommand({ ...size, EncryptionContext }));
+  const opened = await kms.send(new DecryptCommand({ CiphertextBlob: made.CiphertextBlob, EncryptionContext }));
+  assert.equal(opened.Plaintext.length, 32);
+});
+"""
+
+
+def test_the_block_for_the_test_runner_of_node(suite, tmp_path):
+    program = IMPORTS_OF_JAVASCRIPT + block("Local KMS", "javascript") + IN_JAVASCRIPT
+    # A program of standard input finds its packages from the directory in which it runs.
+    printed = suite("node", "--input-type=module", input=program, cwd=JAVASCRIPT)
+    assert re.search(r"^\S+ pass 1$", printed, re.MULTILINE), printed
+    assert operations(tmp_path) == ["GenerateDataKeyWithoutPlaintext", "Decrypt"]
+
+
+def test_the_lines_for_boto3(narrow, monkeypatch):
+    for name, value in {
+        "AWS_ENDPOINT_URL_KMS": narrow.endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": narrow.key.id,
+        "AWS_SECRET_ACCESS_KEY": narrow.key.secret,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    names = {}
+    exec(block("Use it", "python"), names)
+    assert len(names["key"]) == 32
+    narrow.keep_secret(names["key"])
+    names["kms"].close()
