@@ -1,5 +1,6 @@
 """Tools that people use on KMS, as processes: a few variables bring them to the gateway."""
 
+import json
 import os
 import subprocess
 import sys
@@ -62,6 +63,26 @@ def test_credstash_keeps_a_credential_and_gives_it_for_its_context_only(allow_al
     assert "Could not decrypt hmac key with KMS" in error
     assert calls(allow_all, role) == [
         ("GenerateDataKey", None),
+        ("Decrypt", None),
+        ("Decrypt", "InvalidCiphertextException"),
+    ]
+
+
+def test_sops_seals_a_file_and_opens_it_with_its_context_only(allow_all, run, tmp_path):
+    order, plain, sealed = uuid.uuid4().hex, tmp_path / "plain.json", tmp_path / "sealed.json"
+    plain.write_text(json.dumps({"password": SECRET}))
+    key = ["--kms", allow_all.key_arn, "--encryption-context", f"order:{order},tenant:blue"]
+    status, text, error = run("sops", "--encrypt", *key, plain)
+    assert (status, SECRET.encode() in text) == (0, False), error
+    sealed.write_bytes(text)
+    status, text, error = run("sops", "--decrypt", sealed)
+    assert (status, json.loads(text)) == (0, {"password": SECRET}), error
+    sealed.write_text(sealed.read_text().replace("blue", "pink"))
+    status, text, error = run("sops", "--decrypt", sealed)
+    assert (status, SECRET.encode() in text) == (128, False)
+    assert "An error occurred (InvalidCiphertextException) when calling the Decrypt operation" in error
+    assert calls(allow_all, order) == [
+        ("Encrypt", None),
         ("Decrypt", None),
         ("Decrypt", "InvalidCiphertextException"),
     ]
