@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::harness::{Connection, Gateway, Refusal, Request, Site};
 
 fn pair(gateway: &Gateway, key: &str) -> Request {
-    let body = json!({"KeyId": key, "KeyPairSpec": "RSA_4096"});
+    let body = json!({"KeyId": key, "KeyPairSpec": "RSA_3072"});
     gateway.site.admin.request(&gateway.host(), "GenerateDataKeyPairWithoutPlaintext", &body)
 }
 
 #[test]
 fn the_deadline_holds_for_key_pairs_and_each_is_recorded_once() {
     const CALLS: usize = 8;
-    let site = Site::new().set("server.body_read_timeout_ms", 200).set("server.request_timeout_ms", 200);
+    let site = Site::new().set("server.body_read_timeout_ms", 100).set("server.request_timeout_ms", 100);
     let mut gateway = site.start();
     let key = gateway.create_key();
     let mut connections: Vec<Connection> = (0..CALLS).map(|_| gateway.connect()).collect();
@@ -39,7 +39,7 @@ fn the_deadline_holds_for_key_pairs_and_each_is_recorded_once() {
             late += 1;
         }
     }
-    assert!(late > 0, "a fifth of a second is enough for eight RSA keys of 4,096 bits");
+    assert!(late > 0, "a tenth of a second is enough for eight RSA keys of 3,072 bits");
     gateway.signal("TERM");
     assert_eq!(gateway.ended().code(), Some(0), "{}", gateway.log());
     assert_eq!(gateway.records().len(), 1 + CALLS);
@@ -74,7 +74,7 @@ fn a_key_pair_that_is_being_made_is_answered_before_the_end() {
     connection.send(&pair(&gateway, &key).bytes());
     gateway.signal("TERM");
     let answer = connection.answer();
-    assert_eq!(answer.granted()["KeyPairSpec"], "RSA_4096");
+    assert_eq!(answer.granted()["KeyPairSpec"], "RSA_3072");
     assert_eq!(answer.header("connection"), Some("close"));
     connection.closed();
     assert_eq!(gateway.ended().code(), Some(0), "{}", gateway.log());
