@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 from botocore import xform_name
+from conformance import ONE_OF_EACH_CODE
 from gateway import FREE_PORTS, PATIENCE, Gateway
-from refusals import ONE_OF_EACH_CODE
 
 ALLOWED = "arn:aws:iam::111122223333:user/quickstart"
+# The members that the CLI takes from files.
+BLOBS = {"CiphertextBlob", "Plaintext", "ImportToken", "EncryptedKeyMaterial"}
 
 
 @dataclass
@@ -129,29 +131,31 @@ def test_a_throttled_call_is_tried_again_as_often_as_the_cli_is_told(throttled, 
 
 @pytest.fixture(scope="module")
 def outcomes(allow_all, world, aws, tmp_path_factory):
-    """What the CLI makes of one refusal of each code, by their names. It takes its time to start: some at once."""
+    """What the CLI makes of one refusal of each code, by their ids. It takes its time to start: some at once."""
     directory = tmp_path_factory.mktemp("blobs")
+    worlds = [case.prepared(world) for case in ONE_OF_EACH_CODE]
+    requests = [own.fill(case.request) for own, case in zip(worlds, ONE_OF_EACH_CODE)]
 
-    def run(number, refusal):
-        parameters, options = world.fill(refusal.parameters), []
-        for name in [name for name, value in parameters.items() if isinstance(value, bytes)]:
+    def run(number, case, own, request):
+        parameters, options = json.loads(request), []
+        for name in parameters.keys() & BLOBS:
             file = directory / f"{number}-{name}"
-            file.write_bytes(parameters.pop(name))
+            file.write_bytes(base64.b64decode(parameters.pop(name)))
             options += ["--" + xform_name(name, "-"), f"fileb://{file}"]
         options += ["--cli-input-json", json.dumps(parameters)]
-        return refusal.name, aws(allow_all, xform_name(refusal.operation, "-"), *options)
+        return case.id, (own, aws(allow_all, xform_name(case.operation, "-"), *options))
 
     with ThreadPoolExecutor(4) as pool:
-        return dict(pool.map(run, range(len(ONE_OF_EACH_CODE)), ONE_OF_EACH_CODE))
+        return dict(pool.map(run, range(len(ONE_OF_EACH_CODE)), ONE_OF_EACH_CODE, worlds, requests))
 
 
-@pytest.mark.parametrize("refusal", ONE_OF_EACH_CODE, ids=lambda refusal: refusal.name)
-def test_each_error_is_shown_by_its_name(allow_all, world, outcomes, refusal):
-    outcome = outcomes[refusal.name]
-    text = outcome.refused(refusal.code, refusal.operation)
+@pytest.mark.parametrize("case", ONE_OF_EACH_CODE, ids=lambda case: case.id)
+def test_each_error_is_shown_by_its_name(allow_all, outcomes, case):
+    own, outcome = outcomes[case.id]
+    text = outcome.refused(case.code, case.operation)
     # The CLI has words of its own for an error without any.
-    assert refusal.text == "" or refusal.says(text, world), text
-    assert allow_all.record_with(outcome.app_id)["errorCode"] == refusal.recorded
+    assert case.text == "" or case.says(text, own), text
+    assert allow_all.record_with(outcome.app_id)["errorCode"] == case.recorded
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass, replace
 
 import pytest
+from conformance import ONE_OF_EACH_CODE
 from gateway import PATIENCE
-from refusals import REFUSALS
 
 JSON_1_1 = "application/x-amz-json-1.1"
 
@@ -47,15 +47,6 @@ def curl(tmp_path):
         return Outcome(int(lines[0].split()[1]), headers, json.loads(done.stdout or "{}"))
 
     return run
-
-
-def in_json(value):
-    match value:
-        case dict():
-            return {name: in_json(member) for name, member in value.items()}
-        case bytes():
-            return base64.b64encode(value).decode()
-    return value
 
 
 def test_a_data_key_is_made_and_opened_with_its_context_in_another_order(narrow, curl):
@@ -98,17 +89,17 @@ def test_a_call_beyond_the_quota_is_throttled_and_not_tried_again(throttled, cur
     assert (last["requestID"], last["errorCode"]) == (outcome.request_id, "ThrottlingException")
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
-def test_each_error_has_its_status_its_name_and_its_text(allow_all, world, curl, refusal):
-    outcome = curl(allow_all, refusal.operation, in_json(world.fill(refusal.parameters)))
+@pytest.mark.parametrize("case", ONE_OF_EACH_CODE, ids=lambda case: case.id)
+def test_each_error_has_its_status_its_name_and_its_text(allow_all, world, curl, case):
+    own = case.prepared(world)
+    outcome = curl(allow_all, case.operation, own.fill(case.request).encode())
     # KMS writes this one member of this one error with a capital.
-    member = "Message" if refusal.code == "AccessDeniedException" else "message"
-    text = outcome.body.pop(member, "")
-    assert (outcome.status, outcome.body) == (400, {"__type": refusal.code})
-    assert refusal.says(text, world), text
-    assert outcome.headers["x-amzn-errortype"] == refusal.code
+    text = outcome.body.pop("Message" if case.code == "AccessDeniedException" else "message", None)
+    assert (outcome.status, outcome.body) == (case.status, {"__type": case.code})
+    assert case.says(text, own), text
+    assert outcome.headers["x-amzn-errortype"] == case.code
     assert outcome.headers["content-type"] == JSON_1_1
-    assert allow_all.record(outcome.request_id)["errorCode"] == refusal.recorded
+    assert allow_all.record(outcome.request_id)["errorCode"] == case.recorded
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import random
 import re
 
 import pytest
-from refusals import ACCOUNT, MISMATCH
-from wire import connect, finish, send, signed, start
+from wire import ACCOUNT, MISMATCH, connect, finish, send, signed, start
 
 SEED = int(os.environ.get("KMSGATE_TEST_SEED", random.randrange(2**32)))
 SIGNED, FLIPPED = 60, 240

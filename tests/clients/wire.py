@@ -1,4 +1,4 @@
-"""Requests signed by botocore and sent as they are: nothing signs, mends or repeats them on the way."""
+"""Requests that are sent as they are, signed by botocore: nothing checks, mends or repeats them on the way."""
 
 import datetime
 import http.client
@@ -7,13 +7,20 @@ from dataclasses import dataclass, field
 from unittest import mock
 from urllib.parse import urlsplit
 
-from botocore import parsers
+from botocore import parsers, xform_name
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from gateway import PATIENCE, REGION
 
 JSON_1_1 = "application/x-amz-json-1.1"
+ACCOUNT = "arn:aws:kms:us-east-1:111122223333"
+# What the verifier says of every mismatch, whatever its reason.
+MISMATCH = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key"
+    " and signing method. Consult the service documentation for details."
+)
 
 
 @dataclass
@@ -41,6 +48,8 @@ class Answer:
     status: int
     headers: http.client.HTTPMessage
     body: bytes
+    # What boto3 raises, where it was boto3 that asked.
+    exception: ClientError | None = None
 
     @property
     def request_id(self):
@@ -65,6 +74,30 @@ def signed(gateway, operation, body, key=None, headers=None, region=REGION, serv
         SigV4Auth(Credentials(key.id, key.secret), service, region).add_auth(request)
     gateway.keep_signature_of(request.headers["Authorization"])
     return Request(body, dict(request.headers.items()))
+
+
+def exchange(kms, operation, body, headers=None):
+    """Has a boto3 client send `body` as it is. An operation that it does not know it sends by another's method."""
+    answered, exception = {}, None
+
+    def on_its_way(params, **_):
+        params["body"] = body.encode()
+        params["headers"] |= {"X-Amz-Target": f"TrentService.{operation}"} | (headers or {})
+
+    def on_its_way_back(response_dict, **_):
+        answered.update(response_dict)
+
+    events = kms.meta.events
+    events.register("before-call.kms", on_its_way)
+    events.register("before-parse.kms", on_its_way_back)
+    try:
+        getattr(kms, xform_name(operation), kms.list_keys)()
+    except ClientError as error:
+        exception = error
+    finally:
+        events.unregister("before-call.kms", on_its_way)
+        events.unregister("before-parse.kms", on_its_way_back)
+    return Answer(answered["status_code"], answered["headers"], answered["body"], exception)
 
 
 def connect(gateway, source="127.0.0.1"):
