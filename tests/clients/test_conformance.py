@@ -84,3 +84,16 @@ def test_there_are_as_many_cases_as_promised_and_each_says_where_it_is_from():
         # A text that is unknown is left out; a refusal has no members, an answer no text.
         assert case.text is None or case.code, case.id
         assert (case.answer is None and case.members is None) or case.code is None, case.id
+
+
+# What the front end answers, to whatever operation.
+COMMON = {"AccessDeniedException", "SerializationException", "UnknownOperationException", "ValidationException"}
+
+
+def test_no_case_expects_what_the_services_model_does_not_have(kms):
+    for case in CASES:
+        operation = kms.meta.service_model.operation_model(case.operation)
+        assert case.code in {None, *COMMON, *(error.name for error in operation.error_shapes)}, case.id
+        answer = operation.output_shape.members if operation.output_shape else ()
+        assert set(case.members or ()) <= set(answer), case.id
+        assert case.members is None or bool(case.members) == bool(answer), case.id
