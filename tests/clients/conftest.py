@@ -44,7 +44,9 @@ def allow_all(tmp_path_factory):
 @pytest.fixture(scope="session")
 def world(allow_all):
     """Keys in every state, in the gateway that allows everything."""
-    return World(allow_all)
+    world = World(allow_all)
+    yield world
+    world.close()
 
 
 @pytest.fixture(scope="session")

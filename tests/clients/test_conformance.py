@@ -12,16 +12,9 @@ from wire import exchange
 LEAST = 250
 
 
-@pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
-    yield client
-    client.close()
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_kms_answers(allow_all, world, kms, case):
-    own = case.prepared(world)
+def test_kms_answers(allow_all, world, case):
+    own, kms = case.prepared(world), world.client(case.region)
     answer = exchange(kms, case.operation, own.fill(case.request), dict(case.headers))
     record = allow_all.record(answer.request_id)
     assert answer.status == case.status, answer.body
@@ -90,9 +83,9 @@ def test_there_are_as_many_cases_as_promised_and_each_says_where_it_is_from():
 COMMON = {"AccessDeniedException", "SerializationException", "UnknownOperationException", "ValidationException"}
 
 
-def test_no_case_expects_what_the_services_model_does_not_have(kms):
+def test_no_case_expects_what_the_services_model_does_not_have(world):
     for case in CASES:
-        operation = kms.meta.service_model.operation_model(case.operation)
+        operation = world.client().meta.service_model.operation_model(case.operation)
         assert case.code in {None, *COMMON, *(error.name for error in operation.error_shapes)}, case.id
         answer = operation.output_shape.members if operation.output_shape else ()
         assert set(case.members or ()) <= set(answer), case.id

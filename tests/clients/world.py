@@ -6,19 +6,25 @@
     .blob      a ciphertext under the key, made before the key came into its state
     .material  the id of its key material
     .alias     the name of an alias that points to it
+    .import_token, .wrapped_material, .other_wrapped_material
+               what ImportKeyMaterial takes: always the same material, and another
 
 Besides: `${blob}`, a data key under `${key}` in the context {"tenant": "blue"}, and `${blob-longer}`, `${blob-cut}`,
-`${blob-changed}`; `${7 x a}` for a text of seven letters, `${7 bytes}` for a blob, `${7 texts}` and `${7 tags}` for
-lists.
+`${blob-changed}`; `${in 7 days}` for a date, `${7 x a}` for a text of seven letters, `${7 bytes}` for a blob,
+`${7 texts}` and `${7 tags}` for lists.
 """
 
 import base64
 import itertools
 import json
+import os
 import re
+import time
 from functools import cached_property
 
+from gateway import REGION
 from wire import exchange
+from wrapping import wrap
 
 # For each kind of key what CreateKey is asked for, and what is then done to it.
 KINDS = {
@@ -28,6 +34,13 @@ KINDS = {
     "disabled": ({}, ["DisableKey"]),
     "pending": ({}, ["ScheduleKeyDeletion"]),
     "disabled-and-pending": ({}, ["DisableKey", "ScheduleKeyDeletion"]),
+    "external": ({"Origin": "EXTERNAL"}, []),
+    "imported": ({"Origin": "EXTERNAL"}, []),
+    "mrk": ({"MultiRegion": True}, []),
+    "rsa": ({"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"}, []),
+    "signing": ({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}, []),
+    "agreement": ({"KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT"}, []),
+    "hmac": ({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}, []),
 }
 
 
@@ -35,9 +48,25 @@ class World:
     """Values by name, in one gateway."""
 
     def __init__(self, gateway):
-        self.call = Caller(gateway)
+        self.gateway = gateway
+        self.clients = {}
         self.shared = {}
         self.names = itertools.count()
+
+    def client(self, region=REGION):
+        if region not in self.clients:
+            self.clients[region] = self.gateway.client(region=region)
+        return self.clients[region]
+
+    def close(self):
+        for client in self.clients.values():
+            client.close()
+
+    def call(self, operation, **parameters):
+        """A call that must be answered, in plain JSON: blobs are base64 both ways."""
+        answer = exchange(self.client(), operation, json.dumps(parameters))
+        assert answer.status == 200, (operation, parameters, answer.body)
+        return json.loads(answer.body or "{}")
 
     def case(self):
         """The world of one case, with keys of its own."""
@@ -46,6 +75,9 @@ class World:
     def new_key(self, kind):
         parameters, changes = KINDS[kind]
         key = Key(self, self.call("CreateKey", **parameters)["KeyMetadata"])
+        if kind == "imported":
+            key.import_material()
+        key.encrypt()
         for operation in changes:
             self.call(operation, KeyId=key.id)
         if kind == "crowded":
@@ -74,8 +106,44 @@ class Key:
         self.world = world
         self.id, self.arn = metadata["KeyId"], metadata["Arn"]
         self.material = metadata.get("CurrentKeyMaterialId")
-        if metadata["KeyState"] == "Enabled" and metadata.get("EncryptionAlgorithms") == ["SYMMETRIC_DEFAULT"]:
-            self.blob = world.call("Encrypt", KeyId=self.id, Plaintext="AAAA")["CiphertextBlob"]
+        self.encrypts = metadata["KeySpec"] == "SYMMETRIC_DEFAULT" and metadata["KeyState"] == "Enabled"
+
+    def encrypt(self):
+        if self.encrypts:
+            self.blob = self.world.call("Encrypt", KeyId=self.id, Plaintext="AAAA")["CiphertextBlob"]
+
+    def import_material(self):
+        self.world.call(
+            "ImportKeyMaterial",
+            KeyId=self.id,
+            ImportToken=self.import_token,
+            EncryptedKeyMaterial=self.wrapped_material,
+            ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+        )
+        self.encrypts = True
+
+    @cached_property
+    def import_parameters(self):
+        algorithm = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
+        return self.world.call("GetParametersForImport", KeyId=self.id, **algorithm)
+
+    @property
+    def import_token(self):
+        return self.import_parameters["ImportToken"]
+
+    @cached_property
+    def wrapped_material(self):
+        return self.wrapped_new_material()
+
+    @cached_property
+    def other_wrapped_material(self):
+        return self.wrapped_new_material()
+
+    def wrapped_new_material(self):
+        material = os.urandom(32)
+        self.world.gateway.keep_secret(material)
+        public_key = base64.b64decode(self.import_parameters["PublicKey"])
+        return base64.b64encode(wrap(public_key, material)).decode()
 
     @cached_property
     def alias(self):
@@ -90,6 +158,7 @@ class Key:
 class OfOneCase:
     def __init__(self, world):
         self.world = world
+        self.made = int(time.time())
         self.own = {}
 
     def fill(self, text):
@@ -105,6 +174,8 @@ class OfOneCase:
         match name.split(" "):
             case [count, "x", letter]:
                 return int(count) * letter
+            case ["in", days, "days"]:
+                return str(self.made + int(days) * 86_400)
             case [count, "bytes"]:
                 return base64.b64encode(int(count) * b"b").decode()
             case [count, "texts"]:
@@ -130,15 +201,3 @@ class OfOneCase:
         if kind not in self.own:
             self.own[kind] = self.world.new_key(kind.removeprefix("new-"))
         return self.own[kind]
-
-
-class Caller:
-    """Calls that must be answered, in plain JSON: blobs are base64 both ways."""
-
-    def __init__(self, gateway):
-        self.kms = gateway.client()
-
-    def __call__(self, operation, **parameters):
-        answer = exchange(self.kms, operation, json.dumps(parameters))
-        assert answer.status == 200, (operation, parameters, answer.body)
-        return json.loads(answer.body or "{}")
