@@ -32,21 +32,22 @@ class AccessKey:
 class Gateway:
     """One run of `kmsgate quickstart` or `kmsgate serve`."""
 
-    def __init__(self, command, audit_file):
+    def __init__(self, command, audit_file, under=()):
+        """`under` is a command that runs the program in its own place, with limits or rights of its own."""
         self.audit_file = audit_file
         self.endpoint = None
         self.secrets = set()
         self.process = subprocess.Popen(
-            [PROGRAM, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*under, PROGRAM, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         # What a failed test leaves behind.
         atexit.register(self.process.kill)
         self.stdout, self.stderr = Lines(self.process.stdout), Lines(self.process.stderr)
 
     @classmethod
-    def quickstart(cls, data_dir, policy=None):
+    def quickstart(cls, data_dir, policy=None, under=()):
         options = ["--json", *FREE_PORTS, "--data-dir", data_dir, *(["--policy", policy] if policy else [])]
-        gateway = cls(["quickstart", *options], data_dir / "audit.jsonl")
+        gateway = cls(["quickstart", *options], data_dir / "audit.jsonl", under)
         made = gateway.stdout.wait_for(json.loads)
         gateway.endpoint, gateway.key_id, gateway.key_arn = made["endpoint"], made["keyId"], made["keyArn"]
         gateway.alias = made["alias"]
@@ -193,6 +194,13 @@ def allow(*actions, **more):
     """A policy document of one statement."""
     statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"} | more
     return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def allow_everything(directory):
+    """A file of `directory` with a policy that allows everything."""
+    file = directory / "policy.json"
+    file.write_text(json.dumps(allow("kms:*")))
+    return file
 
 
 CONFIG = """

@@ -1,0 +1,189 @@
+"""What a client may expect of keys and aliases that it alone changes: as the last answer left them, or, for the one
+change that got no answer, as that change makes them. There is nothing in between.
+
+A further operation is a line in `CHANGES`; if it changes what was not seen so far, also one in `seen`.
+"""
+
+import base64
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from direct import Refused
+
+CONTEXT = {"tenant": "blue"}
+USABLE = {"Enabled", "Disabled"}
+# KMS allows fifty of one key; so many make a change of the key no longer than another.
+ALIASES_OF_A_KEY = 5
+
+
+NEW_KEY = {"KeyState": "Enabled", "Days": None}
+DISABLED = {"KeyState": "Disabled", "Days": None}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a key: made in these states, with parameters beside `KeyId`, and what the key looks like then."""
+
+    operation: str
+    states: set
+    parameters: Callable[[Random], dict]
+    after: Callable[[dict, dict], dict]
+
+
+CHANGES = [
+    Change("EnableKey", {"Disabled"}, lambda _: {}, lambda key, _: key | {"KeyState": "Enabled"}),
+    Change("DisableKey", {"Enabled"}, lambda _: {}, lambda key, _: key | {"KeyState": "Disabled"}),
+    Change(
+        "ScheduleKeyDeletion",
+        USABLE,
+        lambda random: {"PendingWindowInDays": random.randint(7, 30)},
+        lambda key, how: key | {"KeyState": "PendingDeletion", "Days": how["PendingWindowInDays"]},
+    ),
+    Change("CancelKeyDeletion", {"PendingDeletion"}, lambda _: {}, lambda key, _: key | DISABLED),
+]
+
+
+def seen(kms, name):
+    """What the key or alias of this name looks like; `None` if there is none."""
+    try:
+        metadata = kms.call("DescribeKey", KeyId=name)["KeyMetadata"]
+    except Refused as refused:
+        if refused.code == "NotFoundException":
+            return None
+        raise
+    assert metadata["Enabled"] == (metadata["KeyState"] == "Enabled"), metadata
+    if name.startswith("alias/"):
+        return {"Target": metadata["KeyId"]}
+    return {
+        "Description": metadata["Description"],
+        "KeyState": metadata["KeyState"],
+        "Days": days_from_now(metadata["DeletionDate"]) if "DeletionDate" in metadata else None,
+    }
+
+
+def days_from_now(timestamp):
+    now = datetime.datetime.now(datetime.timezone.utc).timestamp()
+    return round((timestamp - now) / datetime.timedelta(days=1).total_seconds())
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """A change on its way: of what (`None`: of a key that has no name yet), and what that looks like if it is made."""
+
+    operation: str
+    parameters: dict
+    name: str | None
+    after: dict
+
+
+class Client:
+    """Makes one change after another, and knows what is there of its own."""
+
+    def __init__(self, name, random):
+        self.name, self.random = name, random
+        # Keys by id, aliases by name; and of each key a ciphertext.
+        self.there, self.ciphertexts = {}, {}
+        self.in_flight = None
+        # What was changed since it was last compared.
+        self.changed = set()
+        self.answered = []
+        self._number = 0
+
+    @property
+    def keys(self):
+        return {name: view for name, view in self.there.items() if not name.startswith("alias/")}
+
+    def change(self, kms):
+        """Makes a change, which stays in flight if it is not answered."""
+        self.in_flight = change = self._draw()
+        answer = kms.call(change.operation, **change.parameters)
+        self.answered.append(kms.request_id)
+        name = change.name or answer["KeyMetadata"]["KeyId"]
+        self._becomes(name, change.after)
+        self.in_flight = None
+        if change.operation == "CreateKey":
+            self.assert_ciphertext(kms, name)
+
+    def _draw(self):
+        keys, kind = self.keys, self.random.random()
+        if not keys or kind < 0.1:
+            return self._new_key()
+        key_id = self.random.choice(list(keys))
+        aliases = sum(view == {"Target": key_id} for view in self.there.values())
+        if kind < 0.2 and keys[key_id]["KeyState"] in USABLE and aliases < ALIASES_OF_A_KEY:
+            name = f"alias/{self._next_name()}"
+            parameters = {"AliasName": name, "TargetKeyId": key_id}
+            return InFlight("CreateAlias", parameters, name, {"Target": key_id})
+        possible = [change for change in CHANGES if keys[key_id]["KeyState"] in change.states]
+        change = self.random.choice(possible)
+        parameters = change.parameters(self.random)
+        after = change.after(keys[key_id], parameters)
+        return InFlight(change.operation, {"KeyId": key_id} | parameters, key_id, after)
+
+    def _new_key(self):
+        description = {"Description": self._next_name()}
+        return InFlight("CreateKey", description, None, NEW_KEY | description)
+
+    def _next_name(self):
+        self._number += 1
+        return f"{self.name}/{self._number}"
+
+    def _becomes(self, name, view):
+        self.changed.add(name)
+        if view is None:
+            self.there.pop(name, None)
+        else:
+            self.there[name] = view
+
+    def settle(self, kms, strangers):
+        """What became of the change in flight: whether it was made, or `None` if there was none. `strangers` are keys
+        that no answer named, by description; the one that this client made without learning of it is taken out."""
+        change, self.in_flight = self.in_flight, None
+        if change is None:
+            return None
+        before = self.there.get(change.name)
+        name = change.name or strangers.pop(change.after["Description"], None)
+        found = seen(kms, name) if name else None
+        assert found in (before, change.after), f"half done: {change} of {before} left {found}"
+        if name:
+            self._becomes(name, found)
+        return found == change.after
+
+    def compare(self, kms, names):
+        """That what was answered is there, and that each key still opens what was sealed under it."""
+        for name in names:
+            expected = self.there.get(name)
+            found = seen(kms, name)
+            assert found == expected, f"{name} was answered to be {expected} and is {found}"
+            if name in self.keys:
+                self.assert_ciphertext(kms, name)
+        self.changed -= set(names)
+
+    def assert_ciphertext(self, kms, key_id):
+        """Opens the key's ciphertext, or makes one where there is none; the key's state decides whether it may."""
+        state = self.there[key_id]["KeyState"]
+        try:
+            if key_id not in self.ciphertexts:
+                plaintext = base64.b64encode(self.random.randbytes(32)).decode()
+                made = kms.call("Encrypt", KeyId=key_id, Plaintext=plaintext, EncryptionContext=CONTEXT)
+                self.ciphertexts[key_id] = made["CiphertextBlob"], plaintext
+            blob, plaintext = self.ciphertexts[key_id]
+            opened = kms.call("Decrypt", CiphertextBlob=blob, EncryptionContext=CONTEXT)
+        except Refused as refused:
+            refusals = {"Disabled": "DisabledException", "PendingDeletion": "KMSInvalidStateException"}
+            assert refused.code == refusals.get(state), f"{key_id}, which is {state}: {refused}"
+            return
+        assert state == "Enabled", f"{key_id} is used and is {state}"
+        assert opened["Plaintext"] == plaintext, f"{key_id} opens something else"
+        assert opened["KeyId"].endswith(f"/{key_id}"), opened
+
+    def use_every_key(self, kms):
+        """Brings every key into use again, and opens what was sealed under it in all the lives before."""
+        for key_id, view in self.keys.items():
+            if view["KeyState"] == "PendingDeletion":
+                kms.call("CancelKeyDeletion", KeyId=key_id)
+            kms.call("EnableKey", KeyId=key_id)
+            self.there[key_id] = view | NEW_KEY
+            self.compare(kms, [key_id])
