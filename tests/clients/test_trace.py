@@ -1,0 +1,105 @@
+"""A trace of the running program: no change is answered before the commit that holds it is on disk."""
+
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import pytest
+import strace
+from direct import Direct
+from gateway import PATIENCE, Gateway, allow_everything
+
+CLIENTS = 4
+# A key made and a key disabled, by each client. So many that the write-ahead log is carried over into the file, too.
+ROUNDS = 50
+ANSWER = "HTTP/1.1 200 OK"
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory):
+    """The calls of a gateway while four clients made changes, and its data directory after it has stopped."""
+    directory = tmp_path_factory.mktemp("traced")
+    data_dir, file = directory / "data", directory / "trace"
+    gateway = Gateway.quickstart(data_dir, allow_everything(directory), strace.tracing(file))
+    writers = [threading.Thread(target=write, args=[Direct(gateway)]) for _ in range(CLIENTS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(PATIENCE * 3)
+    os.kill(strace.traced_child(gateway.process), signal.SIGTERM)
+    assert gateway.process.wait(PATIENCE) == 0, gateway.stderr.text()
+    return strace.calls(file.read_text(errors="replace")), data_dir
+
+
+def write(kms):
+    for _ in range(ROUNDS):
+        key_id = kms.call("CreateKey")["KeyMetadata"]["KeyId"]
+        kms.call("DisableKey", KeyId=key_id)
+    kms.close()
+
+
+def test_no_change_is_answered_before_its_commit_is_on_disk(traced):
+    calls, data_dir = traced
+    answers = [call for call in calls if is_answer(call)]
+    assert len(answers) == CLIENTS * ROUNDS * 2
+    log = f"{data_dir}/keys.sqlite-wal"
+    assert not answered_early(calls, log)
+    # The file says that it has a write-ahead log (https://www.sqlite.org/fileformat.html#file_format_version_numbers).
+    assert (data_dir / "keys.sqlite").read_bytes()[18:20] == b"\2\2"
+
+    # It would be noticed if the log were not synced, or were only after the answers.
+    unsynced = [call for call in calls if not is_sync(call, log)]
+    late = [replace(call, ends=call.ends + len(calls)) if is_sync(call, log) else call for call in calls]
+    assert answered_early(unsynced, log) == answered_early(late, log) == answers
+
+
+def test_the_write_ahead_log_is_begun_anew_only_when_the_file_it_was_carried_into_is_on_disk(traced):
+    calls, data_dir = traced
+    file, log = f"{data_dir}/keys.sqlite", f"{data_dir}/keys.sqlite-wal"
+    begun_anew, unsynced, synced_log = 0, None, True
+    for call in calls:
+        if is_write(call, log):
+            if call.offset == "0":
+                begun_anew += 1
+                assert unsynced is None, f"{call} after {unsynced}"
+            synced_log = False
+        elif is_write(call, file):
+            assert synced_log, f"{call} while its log is not on disk"
+            unsynced = call
+        elif is_sync(call, file):
+            unsynced = None
+        elif is_sync(call, log):
+            synced_log = True
+    assert begun_anew >= 2, "at the first change, and after the log was carried over"
+
+
+def answered_early(calls, log):
+    """The answers between which and their request no commit, from its first frame to its sync, was made."""
+    early, asked, commits, first = [], {}, [], None
+    for call in calls:
+        # What is written at offset 0 is the log's header.
+        if is_write(call, log) and call.offset != "0":
+            first = first or call
+        elif is_sync(call, log) and first:
+            commits.append((first.begins, call.ends))
+            first = None
+        elif call.data.startswith("POST /"):
+            asked[call.of] = call
+        elif is_answer(call):
+            request = asked.pop(call.of)
+            if not any(request.ends < begins and ends < call.begins for begins, ends in commits):
+                early.append(call)
+    return early
+
+
+def is_answer(call):
+    return call.of.startswith("TCP") and call.data.startswith(ANSWER)
+
+
+def is_write(call, file):
+    return call.of == file and call.name in ("write", "writev", "pwrite64", "pwritev")
+
+
+def is_sync(call, file):
+    return call.of == file and call.name in ("fsync", "fdatasync")
