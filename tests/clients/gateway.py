@@ -29,6 +29,18 @@ class AccessKey:
     principal: str
 
 
+class Ended(AssertionError):
+    """The program has ended, and something was still waited for."""
+
+
+class NotStarted(AssertionError):
+    """The program has ended before it served: with which code, and what it said."""
+
+    def __init__(self, code, said):
+        super().__init__(f"ended with {code}: {said}")
+        self.code, self.said = code, said
+
+
 class Gateway:
     """One run of `kmsgate quickstart` or `kmsgate serve`."""
 
@@ -48,7 +60,10 @@ class Gateway:
     def quickstart(cls, data_dir, policy=None, under=()):
         options = ["--json", *FREE_PORTS, "--data-dir", data_dir, *(["--policy", policy] if policy else [])]
         gateway = cls(["quickstart", *options], data_dir / "audit.jsonl", under)
-        made = gateway.stdout.wait_for(json.loads)
+        try:
+            made = gateway.stdout.wait_for(json.loads)
+        except Ended:
+            raise NotStarted(gateway.process.wait(PATIENCE), gateway.stderr.text().decode()) from None
         gateway.endpoint, gateway.key_id, gateway.key_arn = made["endpoint"], made["keyId"], made["keyArn"]
         gateway.alias = made["alias"]
         gateway.key = AccessKey(made["accessKeyId"], made["secretAccessKey"], made["principal"])
@@ -182,7 +197,7 @@ class Lines:
         while (line := self._queue.get(timeout=PATIENCE)) is not None:
             if found := find(line):
                 return found
-        raise AssertionError(f"the program has ended, and said: {self.text().decode()}")
+        raise Ended(f"the program has ended, and said: {self.text().decode()}")
 
     def text(self):
         """Everything, once the program has ended."""

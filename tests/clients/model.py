@@ -63,6 +63,14 @@ def seen(kms, name):
     }
 
 
+def strangers(kms, known):
+    """The keys, by description, that are not among those that are `known`; all of these have to be there."""
+    listed = [key["KeyId"] for key in kms.listed("ListKeys", "Keys", Limit=1000)]
+    assert len(listed) == len(set(listed))
+    assert known <= set(listed), f"answered and not there: {known - set(listed)}"
+    return {seen(kms, key_id)["Description"]: key_id for key_id in set(listed) - known}
+
+
 def days_from_now(timestamp):
     now = datetime.datetime.now(datetime.timezone.utc).timestamp()
     return round((timestamp - now) / datetime.timedelta(days=1).total_seconds())

@@ -9,7 +9,7 @@ from random import Random
 
 from direct import Direct, Unanswered, random_of_this_run
 from gateway import FREE_PORTS, PATIENCE, PROGRAM, Gateway, allow_everything
-from model import Client, seen
+from model import Client, strangers
 
 KILLS = 300
 CLIENTS = 4
@@ -121,13 +121,9 @@ class Writer(threading.Thread):
 def compare(gateway, clients, names):
     """Compares what `names` says of each client, and every key's being there; how changes in flight have ended."""
     kms = Direct(gateway)
-    known = {gateway.key_id}.union(*(client.keys for client in clients))
-    listed = [key["KeyId"] for key in kms.listed("ListKeys", "Keys", Limit=1000)]
-    assert len(listed) == len(set(listed))
-    assert known <= set(listed), f"answered and not there: {known - set(listed)}"
-    strangers = {seen(kms, key_id)["Description"]: key_id for key_id in set(listed) - known}
-    outcomes = [client.settle(kms, strangers) for client in clients]
-    assert not strangers, "keys that nobody made"
+    unknown = strangers(kms, {gateway.key_id}.union(*(client.keys for client in clients)))
+    outcomes = [client.settle(kms, unknown) for client in clients]
+    assert not unknown, "keys that nobody made"
     for client in clients:
         client.compare(kms, names(client))
     kms.close()
