@@ -73,7 +73,9 @@ impl Local {
         let (store, rows) = store(directory.path());
         store.may_not_grow();
         let mut loader = Loader::new(Records::new(&root_key(directory.path()), store.id()), &site);
-        rows.iter().for_each(|row| loader.take(row));
+        for row in &rows {
+            loader.take(row);
+        }
         let (records, entries) = loader.finish().unwrap();
         let (records, entries) = (Arc::new(records), Arc::new(arc_swap::ArcSwap::from_pointee(entries)));
         let now = Clock::Manual(clock.clone());

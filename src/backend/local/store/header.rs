@@ -59,7 +59,9 @@ mod tests {
         };
         let rows: Vec<Row> = vector.rows.iter().map(row).collect();
         let mut set = RowSet::empty(keys.set);
-        rows.iter().for_each(|row| set.add(row));
+        for row in &rows {
+            set.add(row);
+        }
         let total = set.total();
         assert_eq!(hex::encode(total.sum), vector.sum);
         let mac = mac(&keys.header, vector.format, &store, Revision::from_number(vector.revision), &total);

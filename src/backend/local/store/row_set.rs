@@ -129,7 +129,9 @@ mod tests {
 
     fn set(rows: &[Row]) -> RowSet {
         let mut set = RowSet::empty(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]));
-        rows.iter().for_each(|row| set.add(row));
+        for row in rows {
+            set.add(row);
+        }
         set
     }
 

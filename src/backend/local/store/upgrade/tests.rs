@@ -15,7 +15,9 @@ fn format_1(file: &Path) {
     let (golden, connection) = (golden(), Connection::open(file).unwrap());
     let (store, vector) = (golden.store_id(), &golden.format_1_store);
     connection.execute_batch("PRAGMA application_id = 0x4b475354; PRAGMA user_version = 1").unwrap();
-    super::super::database::TABLES.iter().for_each(|table| connection.execute_batch(table).unwrap());
+    for table in super::super::database::TABLES {
+        connection.execute_batch(table).unwrap();
+    }
     let bytes = |text: &str| hex::decode(text).unwrap();
     connection
         .execute(
