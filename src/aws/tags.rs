@@ -14,6 +14,30 @@ impl Tags {
         self.0.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_ref())
     }
 
+    /// Each key with its value, in the order given.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
+    }
+
+    /// Gives `key`, whose case matters here, this value: where it stands, or as the last.
+    pub fn put(&mut self, key: &str, value: &str) {
+        match self.0.iter_mut().find(|(own, _)| own.as_ref() == key) {
+            Some((_, old)) => *old = value.into(),
+            None => self.0.push((key.into(), value.into())),
+        }
+    }
+
+    /// Takes `key`, whose case matters here, away, if it is there.
+    pub fn remove(&mut self, key: &str) {
+        self.0.retain(|(own, _)| own.as_ref() != key);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -36,5 +60,17 @@ mod tests {
         let tags: Tags = [("Team", "blue"), ("team", "red"), ("cost", "7")].into_iter().collect();
         assert_eq!(tags.values("TEAM").collect::<Vec<_>>(), ["blue", "red"]);
         assert_eq!(tags.values("teams").count(), 0);
+    }
+
+    #[test]
+    fn a_new_value_keeps_its_place_and_a_new_key_is_the_last() {
+        let mut tags: Tags = [("Team", "blue"), ("cost", "7")].into_iter().collect();
+        tags.put("Team", "green");
+        tags.put("team", "red");
+        assert_eq!(tags.iter().collect::<Vec<_>>(), [("Team", "green"), ("cost", "7"), ("team", "red")]);
+        tags.remove("Team");
+        tags.remove("absent");
+        assert_eq!(tags.iter().collect::<Vec<_>>(), [("cost", "7"), ("team", "red")]);
+        assert_eq!((tags.len(), tags.is_empty()), (2, false));
     }
 }

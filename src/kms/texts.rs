@@ -117,6 +117,15 @@ impl Exception {
         ))
     }
 
+    /// `UpdateAlias` from a symmetric key to an asymmetric one of the same usage, or back. KMS's text is not recorded.
+    #[must_use]
+    pub fn alias_type(name: &str, old: &str, new: &str) -> Self {
+        Self::validation(format!(
+            "Alias {name} cannot be changed from a CMK with key spec {old} to a CMK with key spec {new}. The current CMK \
+             and the new CMK must be of the same type, symmetric or asymmetric."
+        ))
+    }
+
     /// A grant token that is malformed, forged or foreign. KMS's text is not recorded.
     #[must_use]
     pub const fn invalid_grant_token() -> Self {

@@ -10,7 +10,7 @@ use facts::Facts;
 
 use super::{Resolved, Step};
 use crate::audit::{self, Draft};
-use crate::aws::{AliasArn, Member, Permission, Resource};
+use crate::aws::{AliasArn, Member, Operation, Permission, Resource};
 use crate::backend::local::{Found, Keys, NamedBy};
 use crate::credentials::AccessKey;
 use crate::error::Error;
@@ -30,7 +30,7 @@ pub struct Authorized {
     _made_here: (),
 }
 
-/// What `CreateKey` needs too when it tags the key (API reference, `CreateKey`, `Tags`); the key has no ARN yet.
+/// What `CreateKey` and `ReplicateKey` need too when they tag the key (API reference, `Tags`); it has no ARN yet.
 const TAG_NEW_KEY: Permission = Permission { action: "kms:TagResource", resource: Resource::Any };
 
 /// The step that makes [`Authorized`].
@@ -43,8 +43,10 @@ impl Step<Resolved> for Authorize {
     fn step(&self, resolved: Resolved) -> Result<Authorized, Error> {
         let Resolved { context, access_key, input, keys, held, .. } = resolved;
         grant_tokens(&input)?;
-        let tagging = input.tags(Member::Tags).next().map(|_| &TAG_NEW_KEY);
-        for permission in input.operation().permissions().iter().chain(tagging) {
+        let operation = input.operation();
+        let makes_key = matches!(operation, Operation::CreateKey | Operation::ReplicateKey);
+        let tagging = (makes_key && input.tags(Member::Tags).next().is_some()).then_some(&TAG_NEW_KEY);
+        for permission in operation.permissions().iter().chain(tagging) {
             Question { context: &context, access_key: &access_key, input: &input, keys: &keys, permission }.ask()?;
         }
         Ok(Authorized { context, access_key, input, keys, held, _made_here: () })

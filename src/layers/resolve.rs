@@ -81,6 +81,14 @@ mod tests {
     }
 
     #[test]
+    fn an_alias_to_be_changed_is_recorded_before_its_old_key_and_its_new_one() {
+        let world = World::new();
+        let (old, new) = (world.key(), world.key_named("alias/new"));
+        drop(world.resolved(world.request("UpdateAlias", &json!({"AliasName": ALIAS, "TargetKeyId": new.as_str()}))));
+        assert_eq!(resources(&world), ["arn:aws:kms:us-east-1:111122223333:alias/orders", old.as_str(), new.as_str()]);
+    }
+
+    #[test]
     fn a_key_that_is_not_there_is_not_found() {
         let world = World::new();
         let error = refusal(&world, "DescribeKey", &json!({"KeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}));

@@ -1,10 +1,11 @@
-//! `CreateAlias` and `ListAliases`.
+//! `CreateAlias`, `UpdateAlias`, `DeleteAlias` and `ListAliases`.
 
 use super::changes::{Edit, Planned};
 use super::directory::{Alias, Directory};
+use super::key::KeyView;
 use super::pages::{self, Page};
 use super::{Keys, Site, states};
-use crate::aws::{AliasArn, AliasName, Member, Region};
+use crate::aws::{AliasArn, AliasName, KeyArn, Member, Region};
 use crate::clock::Timestamp;
 use crate::kms::{Answer, Exception, ExceptionKind, Input, JsonObject};
 
@@ -14,20 +15,23 @@ const MOST_ALIASES: usize = 50;
 const USUAL_PAGE: usize = 50;
 const LARGEST_PAGE: usize = 100;
 
-/// The name that `CreateAlias` asks for, in the words of KMS where it is none.
-///
-/// The texts for a bare prefix and for other characters, and which error a name of AWS's own meets, are not recorded
-/// from KMS.
-pub(super) fn checked_name(input: &Input) -> Result<AliasName, Exception> {
+/// The alias that a request names, in the words of KMS where it is none. The texts for a bare prefix and for other
+/// characters are not recorded from KMS.
+pub(super) fn name(input: &Input) -> Result<AliasName, Exception> {
     let text = input.string(Member::AliasName).unwrap_or_default();
     if !text.starts_with("alias/") {
         return Err(Exception::alias_without_prefix());
     }
-    let name: AliasName = match text.parse() {
+    match text.parse() {
         // The model's pattern has the colon, the service does not take it.
-        Ok(name) if !text.contains(':') => name,
-        _ => return Err(Exception::validation(format!("{text} contains invalid characters for an alias"))),
-    };
+        Ok(name) if !text.contains(':') => Ok(name),
+        _ => Err(Exception::validation(format!("{text} contains invalid characters for an alias"))),
+    }
+}
+
+/// The alias that `CreateAlias` asks for. Which error a name of AWS's own meets is not recorded from KMS.
+pub(super) fn new_name(input: &Input) -> Result<AliasName, Exception> {
+    let name = name(input)?;
     if name.reserved() {
         let text = format!("{name} is reserved: names that begin with alias/aws/ belong to AWS managed keys.");
         return Err(Exception::new(ExceptionKind::InvalidAliasName, text));
@@ -37,20 +41,69 @@ pub(super) fn checked_name(input: &Input) -> Result<AliasName, Exception> {
 
 /// Plans the alias that `CreateAlias` asks for.
 pub(super) fn create(directory: &Directory, input: &Input, keys: &Keys, now: Timestamp) -> Planned {
-    let name = checked_name(input)?;
+    let name = new_name(input)?;
     let key = super::current(directory, keys)?;
-    let (arn, region) = (key.arn.as_str(), key.arn.region());
+    let region = key.arn.region();
     if directory.region(region)?.aliases.contains_key(&name) {
         let alias = AliasArn::new(region, key.arn.account(), name.as_str());
         return Err(Exception::alias_exists(alias.as_str()));
     }
     states::permits(input.operation(), key)?;
-    if key.aliases.len() >= MOST_ALIASES {
-        // KMS's text is not recorded.
-        return Err(Exception::limit_exceeded(format!("{arn} has {MOST_ALIASES} aliases, which is the quota.")));
-    }
+    takes_another(key)?;
     let alias = Alias { target: key.id(), created: now, updated: now };
     Ok((vec![Edit::PutAlias(region.clone(), name, alias)], Answer::empty()))
+}
+
+/// Plans `UpdateAlias`: the alias keeps its name and its date, and points to another key of the same kind.
+pub(super) fn update(directory: &Directory, input: &Input, keys: &Keys, now: Timestamp) -> Planned {
+    let name = name(input)?;
+    let old = &keys.source.as_ref().ok_or_else(super::unresolved)?.key;
+    let alias = unchanged(directory, &name, &old.arn)?;
+    let key = super::current(directory, keys)?;
+    if key.usage != old.usage {
+        return Err(Exception::alias_usage(name.as_str(), old.usage.name(), key.usage.name()));
+    }
+    if key.spec.symmetric() != old.spec.symmetric() {
+        return Err(Exception::alias_type(name.as_str(), old.spec.name(), key.spec.name()));
+    }
+    states::permits(input.operation(), key)?;
+    if key.id() != alias.target {
+        takes_another(key)?;
+    }
+    let alias = Alias { target: key.id(), updated: now, ..alias };
+    Ok((vec![Edit::PutAlias(key.arn.region().clone(), name, alias)], Answer::empty()))
+}
+
+/// Plans `DeleteAlias`.
+pub(super) fn delete(directory: &Directory, input: &Input, keys: &Keys) -> Planned {
+    let name = name(input)?;
+    let arn = &super::main_key(keys)?.arn;
+    unchanged(directory, &name, arn)?;
+    states::permits(input.operation(), super::current(directory, keys)?)?;
+    Ok((vec![Edit::RemoveAlias(arn.region().clone(), name)], Answer::empty()))
+}
+
+/// The alias, if it still points to the key that the caller was allowed to take it from: another one was not judged.
+fn unchanged(directory: &Directory, name: &AliasName, from: &KeyArn) -> Result<Alias, Exception> {
+    let region = from.region();
+    let Some(alias) = directory.region(region)?.aliases.get(name) else {
+        return Err(Exception::not_found_alias(AliasArn::new(region, from.account(), name.as_str()).as_str()));
+    };
+    if alias.target == from.id() {
+        return Ok(*alias);
+    }
+    // KMS has no error of its own for this.
+    let text = format!("{name} was pointed to another key by another request at the same time.");
+    Err(Exception::new(ExceptionKind::Conflict, text))
+}
+
+/// Refuses a key that has as many aliases as it may have. KMS's text is not recorded.
+fn takes_another(key: &KeyView) -> Result<(), Exception> {
+    if key.aliases.len() < MOST_ALIASES {
+        return Ok(());
+    }
+    let arn = key.arn.as_str();
+    Err(Exception::limit_exceeded(format!("{arn} has {MOST_ALIASES} aliases, which is the quota.")))
 }
 
 /// Answers `ListAliases`.

@@ -1,9 +1,11 @@
-//! `DescribeKey` and `ListKeys`.
+//! `DescribeKey`, `ListKeys` and `UpdateKeyDescription`.
 
+use super::changes::{Edit, Planned};
 use super::directory::Directory;
+use super::key::KeyView;
 use super::pages::{self, Page};
-use super::{Keys, metadata};
-use crate::aws::{KeyId, Region};
+use super::{Keys, metadata, states};
+use crate::aws::{KeyId, Member, Region};
 use crate::kms::{Answer, Exception, Input, JsonObject};
 
 /// Entries of a page, and the most a caller may ask for (API reference, `ListKeys`).
@@ -28,3 +30,16 @@ pub(super) fn list(region: &Region, directory: &Directory, input: &Input) -> Res
     let body = JsonObject::with_capacity(64 + 160 * entries.len()).objects("Keys", objects);
     Ok(Answer::new(pages::finish(body, next)))
 }
+
+/// Plans `UpdateKeyDescription`.
+pub(super) fn update(directory: &Directory, input: &Input, keys: &Keys) -> Planned {
+    let key = super::current(directory, keys)?;
+    states::permits(input.operation(), key)?;
+    let description = input.string(Member::Description).unwrap_or_default();
+    let changed = || Edit::key(KeyView { description: description.into(), ..KeyView::clone(key) });
+    let edits = if *key.description == *description { Vec::new() } else { vec![changed()] };
+    Ok((edits, Answer::empty()))
+}
+
+#[cfg(test)]
+mod tests;

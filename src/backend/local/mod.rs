@@ -93,8 +93,17 @@ const fn is_served(operation: Operation) -> bool {
             | Op::DisableKey
             | Op::ScheduleKeyDeletion
             | Op::CancelKeyDeletion
+            | Op::UpdateKeyDescription
             | Op::CreateAlias
+            | Op::UpdateAlias
+            | Op::DeleteAlias
             | Op::ListAliases
+            | Op::TagResource
+            | Op::UntagResource
+            | Op::ListResourceTags
+            | Op::GetKeyPolicy
+            | Op::PutKeyPolicy
+            | Op::ListKeyPolicies
     )
 }
 
@@ -118,6 +127,9 @@ impl LocalBackend {
             Operation::DescribeKey => describe::describe(keys),
             Operation::ListKeys => describe::list(region, &self.directory.load(), input),
             Operation::ListAliases => aliases::list(&self.site, region, &self.directory.load(), input, keys),
+            Operation::ListResourceTags => tags::list(input, keys),
+            Operation::GetKeyPolicy => key_policy::get(&self.site, region, input, keys),
+            Operation::ListKeyPolicies => key_policy::list(input, keys),
             other => Err(resolve::not_served(other)),
         }
     }
@@ -149,7 +161,13 @@ impl LocalBackend {
             Operation::DisableKey => manage::switch(directory, &input, &keys, KeyState::Disabled),
             Operation::ScheduleKeyDeletion => manage::schedule_deletion(directory, &input, &keys, now),
             Operation::CancelKeyDeletion => manage::cancel_deletion(directory, &input, &keys),
+            Operation::UpdateKeyDescription => describe::update(directory, &input, &keys),
             Operation::CreateAlias => aliases::create(directory, &input, &keys, now),
+            Operation::UpdateAlias => aliases::update(directory, &input, &keys, now),
+            Operation::DeleteAlias => aliases::delete(directory, &input, &keys),
+            Operation::TagResource => tags::tag(directory, &input, &keys),
+            Operation::UntagResource => tags::untag(directory, &input, &keys),
+            Operation::PutKeyPolicy => key_policy::put(&site, &region, directory, &input, &keys),
             other => Err(resolve::not_served(other)),
         };
         let answer = self.changes.submit(Box::new(plan), done);

@@ -15,9 +15,10 @@ use crate::kms::{Exception, Input};
 #[derive(Debug, Default)]
 pub struct Keys {
     /// The key that the call is about; for `ReEncrypt` the destination, for `Decrypt` without a `KeyId` the
-    /// ciphertext's.
+    /// ciphertext's, for `UpdateAlias` the one that the alias is to point to, for `DeleteAlias` the one it points to.
     pub main: Option<Found>,
-    /// The key that `ReEncrypt`'s ciphertext is under.
+    /// The key that something is taken from: that which `ReEncrypt`'s ciphertext is under, or `UpdateAlias`'s alias has
+    /// pointed to so far.
     pub source: Option<Found>,
 }
 
@@ -77,7 +78,15 @@ impl LocalBackend {
                 let destination = named(Member::DestinationKeyId)?;
                 (destination, ciphertext(Member::SourceKeyId)?)
             }
-            Operation::CreateAlias => (place.alias_target(input, caller)?, None),
+            Operation::CreateAlias => {
+                super::aliases::new_name(input)?;
+                (place.alias_target(input, caller)?, None)
+            }
+            Operation::UpdateAlias => {
+                let old = place.aliased(input, caller)?;
+                (place.alias_target(input, caller)?, old)
+            }
+            Operation::DeleteAlias => (place.aliased(input, caller)?, None),
             _ if !super::is_served(operation) => return Err(not_served(operation)),
             _ => (operation.key().map(named).transpose()?.flatten(), None),
         };
@@ -142,9 +151,16 @@ impl Place<'_> {
         Ok(Found { key, by: NamedBy::Ciphertext })
     }
 
+    /// The key that an alias to be changed points to. The alias is what the call is about and does not name a key to be
+    /// used, so `kms:RequestAlias` does not have it.
+    fn aliased(&self, input: &Input, caller: &PrincipalArn) -> Result<Option<Found>, Exception> {
+        let name = super::aliases::name(input)?;
+        let found = self.look_up(KeyRef::Alias(name.as_str()), (input.operation(), Member::AliasName), caller)?;
+        Ok(Some(Found { by: NamedBy::Key, ..found }))
+    }
+
     /// An alias may point to a key of its own account and region, and never to another alias.
     fn alias_target(&self, input: &Input, caller: &PrincipalArn) -> Result<Option<Found>, Exception> {
-        super::aliases::checked_name(input)?;
         let text = input.string(Member::TargetKeyId).unwrap_or_default();
         match KeyRef::parse(text, self.region) {
             Ok(reference) if reference.alias_name().is_some() => {

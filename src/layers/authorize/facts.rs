@@ -44,7 +44,7 @@ impl RequestContext for Facts<'_> {
             Key::BypassPolicyLockoutSafetyCheck => self.bypass(),
             Key::ScheduleKeyDeletionPendingWindowInDays => self.pending_window(),
             Key::RequestTag(name) => self.request_tag(name),
-            Key::TagKeys => Values::many(self.input.tags(Member::Tags).map(|tag| tag.key)),
+            Key::TagKeys => self.tag_keys(),
             _ => self.about_key(key).or_else(|| self.about_principal(key)).unwrap_or_else(|| self.about_call(key)),
         }
     }
@@ -93,7 +93,8 @@ impl Facts<'_> {
     }
 
     fn bypass(&self) -> Values<'_> {
-        if self.input.operation() != Operation::CreateKey {
+        let sets_policy = [Operation::CreateKey, Operation::PutKeyPolicy, Operation::ReplicateKey];
+        if !sets_policy.contains(&self.input.operation()) {
             return Values::Absent;
         }
         Values::boolean(self.input.boolean(Member::BypassPolicyLockoutSafetyCheck).unwrap_or_default())
@@ -109,6 +110,12 @@ impl Facts<'_> {
 
     fn request_tag(&self, name: &CaselessName) -> Values<'_> {
         single(self.input.tags(Member::Tags).filter(|tag| name.is(tag.key)).map(|tag| tag.value))
+    }
+
+    /// The tags that the request would set, or take away.
+    fn tag_keys(&self) -> Values<'_> {
+        let set = self.input.tags(Member::Tags).map(|tag| tag.key);
+        Values::many(set.chain(self.input.strings(Member::TagKeys).iter().map(String::as_str)))
     }
 
     /// Facts of the key, or for `CreateKey` of the key to be.

@@ -183,6 +183,103 @@ fn create_alias_needs_its_permission_on_the_alias_and_on_the_key() {
     }
 }
 
+/// What is judged of a request on an alias and two keys, under a policy that allows `action` on `resources` of them: the
+/// alias's, the one it points to, and the one it is to point to.
+fn judged_on(action: &str, body: &Value, resources: [bool; 3]) -> (Judged, [String; 3]) {
+    let other = World::new();
+    let keys = [other.key().as_str().to_owned(), other.key_named("alias/other").as_str().to_owned()];
+    let [from, to] = keys;
+    let arns = ["arn:aws:kms:us-east-1:111122223333:alias/orders".to_owned(), from, to];
+    let allowed: Vec<_> = arns.iter().zip(resources).filter(|(_, allowed)| *allowed).map(|(arn, _)| arn).collect();
+    let statement =
+        json!({"Sid": "Allowed", "Effect": "Allow", "Action": format!("kms:{action}"), "Resource": allowed});
+    // Policies are made before keys are: a second world with the first one's backend.
+    let world = World::with_policy(statement);
+    let mut body = body.clone();
+    if body.get("TargetKeyId").is_some() {
+        body["TargetKeyId"] = json!(arns[2]);
+    }
+    let resolved = super::super::Resolve(other.backend()).step(world.parsed(world.request(action, &body))).unwrap();
+    (judged(&world, Authorize.step(resolved)), arns)
+}
+
+#[test]
+fn update_alias_needs_its_permission_on_the_alias_and_on_both_keys() {
+    let body = json!({"AliasName": ALIAS, "TargetKeyId": ""});
+    let (judged, _) = judged_on("UpdateAlias", &body, [true; 3]);
+    assert_eq!(judged.outcome, Ok(()));
+    assert_eq!(judged.reasons, json!([allowed_by("Allowed"), allowed_by("Allowed"), allowed_by("Allowed")]));
+    for missing in 0..3 {
+        let mut resources = [true; 3];
+        resources[missing] = false;
+        let (judged, arns) = judged_on("UpdateAlias", &body, resources);
+        assert!(judged.denied().contains(&format!("on resource: {} because", arns[missing])), "{}", judged.denied());
+    }
+}
+
+#[test]
+fn delete_alias_needs_its_permission_on_the_alias_and_on_its_key() {
+    let body = json!({"AliasName": ALIAS});
+    let (judged, _) = judged_on("DeleteAlias", &body, [true, true, false]);
+    assert_eq!(judged.outcome, Ok(()));
+    for missing in 0..2 {
+        let mut resources = [true; 3];
+        resources[missing] = false;
+        let (judged, arns) = judged_on("DeleteAlias", &body, resources);
+        assert!(judged.denied().contains(&format!("on resource: {} because", arns[missing])), "{}", judged.denied());
+    }
+}
+
+#[test]
+fn conditions_on_tags_see_those_that_are_set_taken_away_and_there() {
+    let set = json!([{"TagKey": "Team", "TagValue": "blue"}, {"TagKey": "cost", "TagValue": "7"}]);
+    let (set, taken) = (("TagResource", json!({"Tags": set})), ("UntagResource", json!({"TagKeys": ["Team", "cost"]})));
+    let rows = [
+        (&set, json!({"StringEquals": {"aws:RequestTag/Team": "blue"}}), true),
+        (&set, json!({"StringEquals": {"aws:RequestTag/team": "blue"}}), true),
+        (&set, json!({"StringEquals": {"aws:RequestTag/Team": "red"}}), false),
+        (&set, json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["Team", "cost"]}}), true),
+        (&set, json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["Team"]}}), false),
+        (&taken, json!({"Null": {"aws:RequestTag/Team": "true"}}), true),
+        (&taken, json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["cost", "Team", "stage"]}}), true),
+        (&taken, json!({"ForAnyValue:StringEquals": {"aws:TagKeys": "Team"}}), true),
+        (&taken, json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["Team"]}}), false),
+        // The key has no tags yet, whatever the request would give it.
+        (&set, json!({"Null": {"aws:ResourceTag/Team": "true"}}), true),
+        (&set, json!({"StringEquals": {"aws:ResourceTag/Team": "blue"}}), false),
+    ];
+    for ((operation, body), condition, allowed) in rows {
+        // Tagging a key that is there asks for nothing but that: no permission on `*`, as for a new one.
+        let policy = json!({"Sid": "Allowed", "Effect": "Allow", "Action": format!("kms:{operation}"),
+            "Resource": "arn:aws:kms:*:*:key/*", "Condition": condition});
+        let world = World::with_policy(policy);
+        let mut body = body.clone();
+        body["KeyId"] = json!(world.key().as_str());
+        let judged = judge(&world, operation, &body);
+        assert_eq!(judged.outcome.is_ok(), allowed, "{operation} {condition}");
+    }
+}
+
+#[test]
+fn a_condition_on_a_keys_tag_sees_it_when_the_key_has_it() {
+    let policy = json!({"Effect": "Allow", "Action": "kms:UntagResource", "Resource": "*",
+        "Condition": {"StringEquals": {"aws:ResourceTag/team": "blue"}}});
+    let world = World::with_policy(policy);
+    let region = "us-east-1".parse().unwrap();
+    let change = |operation, body: Value| {
+        let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
+        let keys = world.backend().resolve(&input, &ORDERS_ARN.parse().unwrap(), &region).unwrap();
+        let change = world.backend().change(input, keys, region.clone(), Box::new(|_| ()));
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(change).unwrap()
+    };
+    let key = world.key();
+    let body = json!({"KeyId": key.as_str(), "TagKeys": ["team"]});
+    let resolved = || world.resolved(world.request("UntagResource", &body));
+    assert_eq!(Authorize.step(resolved()).unwrap_err().exception().kind(), ExceptionKind::AccessDenied);
+    change(Operation::TagResource, json!({"KeyId": key.as_str(), "Tags": [{"TagKey": "Team", "TagValue": "blue"}]}));
+    assert!(Authorize.step(resolved()).is_ok());
+}
+
 #[test]
 fn a_principal_of_another_account_may_do_nothing_whatever_its_own_policies_say() {
     let world = World::new();

@@ -235,7 +235,7 @@ fn what_is_not_served_yet_says_so() {
         json!({"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"}),
         json!({"Origin": "AWS_CLOUDHSM"}),
         json!({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1234567890abcdef0"}),
-        json!({"Policy": "{}"}),
+        json!({"Policy": "{\"Statement\": []}"}),
     ] {
         let refusal = local.refusal(Operation::CreateKey, &body);
         assert!(refusal.starts_with("UnsupportedOperationException: "), "{body}: {refusal}");
