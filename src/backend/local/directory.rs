@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use super::key::KeyView;
+use super::key::{KeyView, Origin};
 use crate::aws::{AliasName, KeyArn, KeyId, Region};
 use crate::clock::Timestamp;
 use crate::kms::Exception;
@@ -67,6 +67,14 @@ impl Directory {
     /// The key of that ARN.
     pub(super) fn key(&self, arn: &KeyArn) -> Option<&Arc<KeyView>> {
         self.region(arn.region()).ok()?.key(arn.id()).filter(|key| key.arn == *arn)
+    }
+
+    /// The keys that have new material when `key` has: that key, and its relatives if it is a multi-Region key whose
+    /// material is made here. Imported material is imported into each of them.
+    pub(super) fn sharing_material<'d>(&'d self, key: &'d KeyView) -> impl Iterator<Item = &'d KeyView> {
+        let shared = key.multi_region.is_some() && key.origin == Origin::AwsKms;
+        let relatives = self.regions.iter().filter(move |_| shared).filter_map(|(_, regional)| regional.key(key.id()));
+        relatives.map(Arc::as_ref).chain((!shared).then_some(key))
     }
 
     /// How many keys there are in all.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::changes::Edit;
 use super::directory::Directory;
 use super::key::{KeyState, KeyView, Rotation};
-use super::material::KeyMaterial;
-use super::materials::{RotationType, Version};
+use super::materials::RotationType;
 use super::records::Records;
+use super::rotation;
 use crate::clock::Timestamp;
 use crate::kms::Exception;
 
@@ -39,7 +39,7 @@ impl Event {
 /// Plans what is due of a key that [`Directory::due`] named: one thing at a time, deletion before all others.
 pub(super) fn plan(
     records: &Records,
-    _: &Directory,
+    directory: &Directory,
     key: &Arc<KeyView>,
     now: Timestamp,
 ) -> Result<(Vec<Edit>, Event), Exception> {
@@ -49,22 +49,16 @@ pub(super) fn plan(
     if key.materials.expires().is_some_and(|date| date <= now) {
         return Ok((vec![Edit::key(without_expired(key, now))], Event::DeleteExpiredKeyMaterial));
     }
-    let version = Version {
-        rotated: Some((now, RotationType::Automatic)),
-        ..Version::first(records.sealer(&key.arn, KeyMaterial::generate()?))
-    };
-    let rotation = key.rotation.map(|rotation| next(rotation, now));
-    let key = KeyView { materials: key.materials.rotated(version), rotation, ..KeyView::clone(key) };
-    Ok((vec![Edit::key(key)], Event::RotateKey))
+    let next = key.rotation.map(|rotation| after(rotation, now));
+    let rotated = (now, RotationType::Automatic);
+    Ok((rotation::give_new_material(records, directory, key, next, rotated)?, Event::RotateKey))
 }
 
-/// The dates stay a period apart, however late one was kept; those that went by are not made up for.
-fn next(rotation: Rotation, now: Timestamp) -> Rotation {
-    let mut next = rotation.next;
-    while next <= now {
-        next = next.plus(DAY * rotation.period_days.max(1));
-    }
-    Rotation { next, ..rotation }
+/// The dates of one who keeps them stay a period apart. Where one went by, because the key was disabled or nothing
+/// ran, it is made up for once, and periods are counted from then on (API reference, `GetKeyRotationStatus`).
+fn after(kept: Rotation, now: Timestamp) -> Rotation {
+    let missed = now.since(kept.next) >= DAY;
+    Rotation::every(kept.period_days, if missed { now } else { kept.next })
 }
 
 /// A key whose material is not all there can do nothing until it is imported again (developer guide, "Importing key

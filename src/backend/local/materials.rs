@@ -38,6 +38,13 @@ pub(super) struct Import {
     pub(super) expires: Option<Timestamp>,
 }
 
+impl Import {
+    /// As `ExpirationModel` has it.
+    pub(super) const fn expiration_model(&self) -> &'static str {
+        if self.expires.is_some() { "KEY_MATERIAL_EXPIRES" } else { "KEY_MATERIAL_DOES_NOT_EXPIRE" }
+    }
+}
+
 /// One version.
 #[derive(Clone)]
 pub(super) struct Version {

@@ -44,8 +44,7 @@ fn facts(key: &KeyView) -> Vec<Fact<'_>> {
     if let Some(version) = &key.materials.current {
         facts.push(("CurrentKeyMaterialId", "currentKeyMaterialId", Value::Text(version.id.to_string().into())));
         if let Some(import) = version.import.as_ref().filter(|_| version.sealer.is_some()) {
-            let model = if import.expires.is_some() { "KEY_MATERIAL_EXPIRES" } else { "KEY_MATERIAL_DOES_NOT_EXPIRE" };
-            facts.push(("ExpirationModel", "expirationModel", text(model)));
+            facts.push(("ExpirationModel", "expirationModel", text(import.expiration_model())));
             facts.extend(import.expires.map(|date| ("ValidTo", "validTo", Value::Time(date))));
         }
     }

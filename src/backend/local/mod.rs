@@ -37,6 +37,7 @@ mod pages;
 mod records;
 mod resolve;
 mod root_key;
+mod rotation;
 mod states;
 mod store;
 mod store_id;
@@ -104,6 +105,11 @@ const fn is_served(operation: Operation) -> bool {
             | Op::GetKeyPolicy
             | Op::PutKeyPolicy
             | Op::ListKeyPolicies
+            | Op::EnableKeyRotation
+            | Op::DisableKeyRotation
+            | Op::GetKeyRotationStatus
+            | Op::RotateKeyOnDemand
+            | Op::ListKeyRotations
     )
 }
 
@@ -130,6 +136,8 @@ impl LocalBackend {
             Operation::ListResourceTags => tags::list(input, keys),
             Operation::GetKeyPolicy => key_policy::get(&self.site, region, input, keys),
             Operation::ListKeyPolicies => key_policy::list(input, keys),
+            Operation::GetKeyRotationStatus => rotation::status(input, keys),
+            Operation::ListKeyRotations => rotation::list(input, keys),
             other => Err(resolve::not_served(other)),
         }
     }
@@ -168,6 +176,9 @@ impl LocalBackend {
             Operation::TagResource => tags::tag(directory, &input, &keys),
             Operation::UntagResource => tags::untag(directory, &input, &keys),
             Operation::PutKeyPolicy => key_policy::put(&site, &region, directory, &input, &keys),
+            Operation::EnableKeyRotation => rotation::enable(directory, &input, &keys, now),
+            Operation::DisableKeyRotation => rotation::disable(directory, &input, &keys),
+            Operation::RotateKeyOnDemand => rotation::on_demand(&records, directory, &input, &keys, now),
             other => Err(resolve::not_served(other)),
         };
         let answer = self.changes.submit(Box::new(plan), done);
