@@ -158,7 +158,7 @@ impl App {
         let listening = Listening { gateway: listener.local_addr()?, admin: admin.local_addr()? };
         let clock = Clock::System;
         let audit = Arc::new(audit_writer(&config.audit)?);
-        let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.region, config.account);
+        let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.regions, config.account);
         let parts = Parts {
             state: Arc::new(ArcSwap::from_pointee(Snapshot::new(config, listening.gateway, 0)?)),
             clock: clock.clone(),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use crate::audit::{Draft, TlsDetails};
+use crate::aws::{Region, ServedRegion};
 use crate::clock::Timestamp;
 use crate::limits::PeerAccount;
 use crate::random::{self, Exhausted};
@@ -94,10 +95,20 @@ pub struct RequestContext {
     pub peer: Arc<Peer>,
     /// The one configuration that judges it.
     pub snapshot: Arc<Snapshot>,
+    /// Which of the gateway's regions it is for: the one of its credential's scope, once that is verified.
+    pub served: ServedRegion,
     /// The record that is written when its last owner ends.
     pub draft: Draft,
     /// Its headers: what was signed, and what policies may ask for.
     pub headers: HeaderMap,
+}
+
+impl RequestContext {
+    /// The region that the request is for.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        self.snapshot.regions.get(self.served)
+    }
 }
 
 /// Without the headers, which hold the signature.

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::aws::{AccountId, Region};
+use crate::aws::{AccountId, Regions};
 use crate::config::Config;
 use crate::credentials::{Credentials, SecretAccessKey};
 use crate::secret::Secret;
@@ -20,8 +20,8 @@ const STRANGER: &str = "0000000000000000000000000000000000000000";
 pub struct Snapshot {
     /// How many there were before it in this process; records name it.
     pub generation: u64,
-    /// The region whose KMS this is.
-    pub region: Region,
+    /// The regions whose KMS this is.
+    pub regions: Regions,
     /// The account that the keys belong to.
     pub account: AccountId,
     /// The names that the gateway answers to.
@@ -41,10 +41,11 @@ impl Snapshot {
     ///
     /// [`InvalidHost`] for a name of `accepted_hosts` that no client could send.
     pub fn new(config: &Config, bound: SocketAddr, generation: u64) -> Result<Self, InvalidHost> {
-        let hosts = config.listen.accepted_hosts(bound, &config.region);
+        let regions = config.regions.clone();
+        let hosts = config.listen.accepted_hosts(bound, &regions);
         Ok(Self {
             generation,
-            region: config.region.clone(),
+            regions,
             account: config.account,
             accepted_hosts: AcceptedHosts::new(hosts.iter().map(String::as_str))?,
             uniform_errors: config.auth.uniform_errors,

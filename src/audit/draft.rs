@@ -13,7 +13,7 @@ use http::HeaderValue;
 
 use super::writer::{Place, Ticket};
 use super::{Recorder, json};
-use crate::aws::KeyMaterialId;
+use crate::aws::{KeyMaterialId, ServedRegion};
 use crate::clock::Timestamp;
 
 /// How many resources a record names at most: `UpdateAlias` has an alias, the key before and the key after.
@@ -106,6 +106,8 @@ pub(super) struct Facts {
 #[derive(Default)]
 pub(super) struct Learnt {
     pub(super) operation: Option<(&'static str, bool)>,
+    /// Until it is learnt, the gateway's own is recorded.
+    pub(super) region: Option<ServedRegion>,
     pub(super) user_identity: Option<Arc<str>>,
     pub(super) request_parameters: Option<String>,
     pub(super) response_elements: Option<String>,
@@ -149,6 +151,11 @@ impl Draft {
     /// The operation that the request names, and whether it only reads, as CloudTrail counts it.
     pub fn operation(&self, name: &'static str, read_only: bool) {
         self.0.learnt().operation.get_or_insert((name, read_only));
+    }
+
+    /// The region that the request is for, by its credential's scope.
+    pub fn region(&self, region: ServedRegion) {
+        self.0.learnt().region.get_or_insert(region);
     }
 
     /// Who asks: what [`user_identity`](super::user_identity) made, or

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::draft::{Additional, Facts, Learnt, Outcome};
 use super::{identity, json};
-use crate::aws::{AccountId, Arn, Region};
+use crate::aws::{AccountId, Arn, Regions};
 use crate::clock::Timestamp;
 
 /// The longest `requestParameters` or `responseElements`, in bytes; CloudTrail's own bound.
@@ -24,16 +24,16 @@ const HUNG_UP_MESSAGE: &str = "the connection ended before the request was answe
 
 /// The parts of a record that are the same for all records of a process.
 pub(super) struct Site {
-    /// From `awsRegion` up to the value of `sourceIPAddress`.
-    region: String,
+    /// The values of `awsRegion`.
+    regions: Regions,
     /// From `eventType` up to `eventCategory`.
     account: String,
 }
 
 impl Site {
-    pub(super) fn new(region: &Region, account: AccountId) -> Self {
+    pub(super) fn new(regions: &Regions, account: AccountId) -> Self {
         Self {
-            region: format!(r#"","awsRegion":"{region}","sourceIPAddress":""#),
+            regions: regions.clone(),
             account: format!(
                 r#""eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"{account}","eventCategory":"Management""#
             ),
@@ -61,7 +61,9 @@ impl Scratch {
         json::fragment(out, learnt.user_identity.as_deref().unwrap_or(identity::UNKNOWN));
         out.extend_from_slice(self.second_text.as_bytes());
         out.extend_from_slice(operation.as_bytes());
-        out.extend_from_slice(site.region.as_bytes());
+        out.extend_from_slice(br#"","awsRegion":""#);
+        out.extend_from_slice(site.regions.get(learnt.region.unwrap_or_default()).as_str().as_bytes());
+        out.extend_from_slice(br#"","sourceIPAddress":""#);
         address(out, facts.peer);
         out.push(b'"');
         if let Some(user_agent) = &facts.user_agent {

@@ -8,7 +8,7 @@ use super::console;
 use super::draft::{Arrived, Draft, Facts};
 use super::record::{Scratch, Site};
 use super::writer::{Ticket, Unwritable, Writer};
-use crate::aws::{AccountId, Region};
+use crate::aws::{AccountId, Regions};
 use crate::clock::Clock;
 
 thread_local! {
@@ -24,10 +24,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records go to `writer`; they say that the events were in `region` and are for `account`.
+    /// Records go to `writer`; they say that the events were in one of `regions` and are for
+    /// `account`.
     #[must_use]
-    pub fn new(writer: Arc<Writer>, clock: Clock, region: &Region, account: AccountId) -> Self {
-        Self { writer, console: None, clock, site: Site::new(region, account) }
+    pub fn new(writer: Arc<Writer>, clock: Clock, regions: &Regions, account: AccountId) -> Self {
+        Self { writer, console: None, clock, site: Site::new(regions, account) }
     }
 
     /// Also writes each record as one readable line to `console`. Nothing waits for it, and nothing is refused

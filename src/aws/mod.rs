@@ -10,6 +10,7 @@ mod key_ref;
 mod member;
 mod operation;
 mod region;
+mod regions;
 mod tags;
 
 pub use access_key::{AccessKeyId, InvalidAccessKeyId};
@@ -22,4 +23,5 @@ pub use key_ref::{InvalidKeyRef, KeyRef};
 pub use member::Member;
 pub use operation::{AccessLevel, Class, Operation, Permission, Resource};
 pub use region::{InvalidRegion, Partition, Region};
+pub use regions::{InvalidReplicaRegion, Regions, ServedRegion};
 pub use tags::Tags;

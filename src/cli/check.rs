@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::BAD_CONFIG;
+use crate::aws::Region;
 use crate::backend::local::LocalBackend;
 use crate::config::{AuditTarget, Backend, Config};
 
@@ -49,10 +50,11 @@ fn summary(config: &Config) -> String {
         AuditTarget::Stdout => "standard output".to_owned(),
         AuditTarget::File(file) => file.display().to_string(),
     };
+    let regions: Vec<&str> = config.regions.all().iter().map(Region::as_str).collect();
     let tls = if config.listen.tls.is_some() { "TLS" } else { "no TLS" };
     [
         format!("ok: {}", config.file.display()),
-        format!("  account {} in {}", config.account, config.region),
+        format!("  account {} in {}", config.account, regions.join(", ")),
         format!("  listens on {} ({tls}), probes on {}", config.listen.address, config.admin),
         format!("  {} access keys in {}", config.credentials.len(), config.auth.credentials_file.display()),
         format!("  local backend in {}", data_dir.display()),

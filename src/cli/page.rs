@@ -8,7 +8,7 @@ pub(super) fn json(made: &Quickstart, listening: Listening) -> String {
     let line = serde_json::json!({
         "endpoint": format!("http://{}", listening.gateway),
         "admin": format!("http://{}", listening.admin),
-        "region": made.region.as_str(),
+        "region": made.regions.own().as_str(),
         "account": made.account.as_str(),
         "principal": made.principal,
         "accessKeyId": made.access_key_id,
@@ -22,7 +22,8 @@ pub(super) fn json(made: &Quickstart, listening: Listening) -> String {
 
 /// A short page with lines to copy.
 pub(super) fn page(made: &Quickstart, listening: Listening) -> String {
-    let Quickstart { region, principal, access_key_id, alias, .. } = made;
+    let Quickstart { regions, principal, access_key_id, alias, .. } = made;
+    let region = regions.own();
     let (secret, key, data_dir) = (made.secret.expose(), made.key.as_str(), made.data_dir.display());
     let Listening { gateway, admin } = listening;
     format!(

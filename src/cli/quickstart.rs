@@ -9,7 +9,6 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::slice;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use super::serve::failed;
 use super::{BAD_CONFIG, page};
 use crate::app;
 use crate::audit::Writer;
-use crate::aws::{AccountId, AliasName, KeyArn, Region};
+use crate::aws::{AccountId, AliasName, KeyArn, Region, Regions};
 use crate::backend::local::LocalBackend;
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -64,6 +63,10 @@ pub(super) struct Arguments {
     /// The region whose KMS this is [default: us-east-1, or that of the data directory]
     #[arg(long, value_name = "REGION")]
     region: Option<Region>,
+    /// Another region whose KMS this is too, for replicas of multi-Region keys; once for each [default: none, or those
+    /// of the data directory]
+    #[arg(long = "replica-region", value_name = "REGION")]
+    replica_regions: Vec<Region>,
     /// The account that the keys belong to [default: 111122223333, or that of the data directory]
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<AccountId>,
@@ -77,7 +80,7 @@ pub(super) struct Arguments {
 
 /// What a quickstart has made or found.
 pub(super) struct Quickstart {
-    pub(super) region: Region,
+    pub(super) regions: Regions,
     pub(super) account: AccountId,
     pub(super) principal: String,
     pub(super) access_key_id: String,
@@ -145,18 +148,18 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     // Before anything is made, and below once more: the configuration may name another address.
     arguments.listen.map_or(Ok(()), loopback)?;
     let file = directory.join(CONFIG_FILE);
-    let (region, account) = site(arguments, &file)?;
+    let (regions, account) = site(arguments, &file)?;
     private::create_directory(directory).map_err(|error| in_directory(directory, &error))?;
     // First of all files: whatever is made next belongs to this region and account.
     if !file.exists() {
-        private::write_new(&file, config_text(&region, account).as_bytes()).map_err(other)?;
+        private::write_new(&file, config_text(&regions, account).as_bytes()).map_err(other)?;
     }
     let root_key_file = directory.join("root.key");
-    let backend = LocalBackend::open(directory, &root_key_file, slice::from_ref(&region), account, &Clock::System)
-        .map_err(other)?;
+    let backend =
+        LocalBackend::open(directory, &root_key_file, regions.all(), account, &Clock::System).map_err(other)?;
     let alias: AliasName = ALIAS.parse().map_err(other)?;
-    let key = backend.ensure_key(&region, &alias, "Made by kmsgate quickstart").map_err(other)?;
-    let principal = format!("arn:{}:iam::{account}:user/quickstart", region.partition().as_str());
+    let key = backend.ensure_key(regions.own(), &alias, "Made by kmsgate quickstart").map_err(other)?;
+    let principal = format!("arn:{}:iam::{account}:user/quickstart", regions.own().partition().as_str());
     let (access_key_id, secret) = access_key(&directory.join(CREDENTIALS_FILE), &principal)?;
     let policies = directory.join("policies");
     private::create_directory(&policies).map_err(other)?;
@@ -169,7 +172,7 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     config.admin = arguments.admin.unwrap_or(config.admin);
     loopback(config.listen.address)?;
     let data_dir = directory.clone();
-    let made = Quickstart { region, account, principal, access_key_id, secret, key, alias: ALIAS, data_dir };
+    let made = Quickstart { regions, account, principal, access_key_id, secret, key, alias: ALIAS, data_dir };
     Ok((config, Arc::new(backend), made))
 }
 
@@ -187,24 +190,44 @@ fn loopback(address: SocketAddr) -> Result<(), Failure> {
         .into())
 }
 
-/// The region and account of the data directory, if it has one, else those asked for.
-fn site(arguments: &Arguments, file: &Path) -> Result<(Region, AccountId), Failure> {
-    let (region, account) = if file.exists() { stored_site(file)? } else { (None, None) };
-    let region = agreed(file, "region", arguments.region.as_ref(), region.as_deref(), DEFAULT_REGION)?;
+/// The regions and account of the data directory, if it has one, else those asked for.
+fn site(arguments: &Arguments, file: &Path) -> Result<(Regions, AccountId), Failure> {
+    let (stored, account) = file.exists().then(|| stored_site(file)).transpose()?.unzip();
+    let region = stored.as_ref().map(|stored| stored.own().as_str());
+    let region = agreed(file, "region", arguments.region.as_ref(), region, DEFAULT_REGION)?;
+    let account = account.flatten();
     let account = agreed(file, "account", arguments.account.as_ref(), account.as_deref(), DEFAULT_ACCOUNT)?;
-    Ok((region, account))
+    Ok((agreed_regions(file, region, &arguments.replica_regions, stored)?, account))
 }
 
 /// What the configuration says of both; the rest of it is read when there is something to start.
-fn stored_site(file: &Path) -> Result<(Option<String>, Option<String>), Faults> {
+fn stored_site(file: &Path) -> Result<(Regions, Option<String>), Faults> {
     let unreadable = |error: io::Error| Fault::of_file(file, format!("cannot be read: {error}"), "make it readable");
     let text = fs::read_to_string(file).map_err(unreadable)?;
     let faults = Collector::default();
     let stored = read_toml(file, &text, &faults, |root| {
-        let text = |key| root.get(key).and_then(|value| value.text()).map(str::to_owned);
-        (text("region"), text("account"))
+        let account = root.get("account").and_then(|value| value.text()).map(str::to_owned);
+        config::regions(root).map(|regions| (regions, account))
     });
-    faults.finish(file, Some(stored))
+    faults.finish(file, stored)
+}
+
+fn agreed_regions(file: &Path, own: Region, asked: &[Region], stored: Option<Regions>) -> Result<Regions, Failure> {
+    let fault = |file, message, hint| Err(Faults::from(Fault::of_file(file, message, hint)).into());
+    let mut regions = Regions::new(own);
+    for region in asked {
+        if let Err(error) = regions.add(region.clone()) {
+            let message = format!("--replica-region `{region}` is refused: {error}");
+            return fault(Path::new("kmsgate"), message, "name other regions, of one partition, each once");
+        }
+    }
+    let Some(stored) = stored else { return Ok(regions) };
+    let same = stored.all().len() == regions.all().len() && stored.all().iter().all(|r| regions.all().contains(r));
+    if !asked.is_empty() && !same {
+        let message = "replica_regions has other regions than --replica-region names".to_owned();
+        return fault(file, message, "add those that are missing there; what has keys must stay");
+    }
+    Ok(stored)
 }
 
 fn agreed<T>(file: &Path, name: &str, asked: Option<&T>, stored: Option<&str>, default: &str) -> Result<T, Failure>
@@ -286,11 +309,15 @@ fn narrow_policy(key: &KeyArn) -> String {
     )
 }
 
-fn config_text(region: &Region, account: AccountId) -> String {
+fn config_text(regions: &Regions, account: AccountId) -> String {
+    let region = regions.own();
+    let replicas: Vec<String> = regions.replicas().map(|region| format!("\"{region}\"")).collect();
+    let replicas =
+        if replicas.is_empty() { String::new() } else { format!("replica_regions = [{}]\n", replicas.join(", ")) };
     format!(
         r#"# Made by `kmsgate quickstart`, which reads it again at each start. `kmsgate serve --config` runs it too.
 region = "{region}"
-account = "{account}"
+{replicas}account = "{account}"
 
 [backend]
 kind = "local"

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::slice;
 use std::sync::Arc;
 
 use clap::Args;
@@ -43,16 +42,11 @@ pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
         tracing::warn!(address = %config.listen.address, "danger_plaintext_listener: clients are served without TLS");
     }
     let Backend::Local { data_dir, root_key_file } = &config.backend;
-    let backend = match LocalBackend::open(
-        data_dir,
-        root_key_file,
-        slice::from_ref(&config.region),
-        config.account,
-        &Clock::System,
-    ) {
-        Ok(backend) => Arc::new(backend),
-        Err(error) => return failed(log, &error),
-    };
+    let backend =
+        match LocalBackend::open(data_dir, root_key_file, config.regions.all(), config.account, &Clock::System) {
+            Ok(backend) => Arc::new(backend),
+            Err(error) => return failed(log, &error),
+        };
     let ready = |listening: app::Listening| {
         tracing::info!(gateway = %listening.gateway, admin = %listening.admin, "ready");
     };

@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::aws::Region;
+use crate::aws::{Region, Regions};
 use crate::faults::{Section, Value};
 use crate::sigv4::AcceptedHosts;
 
@@ -43,15 +43,17 @@ pub struct Tls {
 
 impl Listen {
     /// The names that the gateway answers to when it listens on `bound`: those of the file, else its own
-    /// address, `localhost` if that is loopback, and KMS's name in the region, which clients sign that reach
+    /// address, `localhost` if that is loopback, and KMS's name in each region, which clients sign that reach
     /// the gateway by DNS in KMS's place. Names with the port of their scheme stand without it too.
     #[must_use]
-    pub fn accepted_hosts(&self, bound: SocketAddr, region: &Region) -> Vec<String> {
+    pub fn accepted_hosts(&self, bound: SocketAddr, regions: &Regions) -> Vec<String> {
         if let Some(hosts) = &self.accepted_hosts {
             return hosts.clone();
         }
         let port = bound.port();
-        let mut hosts = vec![bound.to_string(), format!("kms.{region}.{}", region.partition().dns_suffix())];
+        let of_kms = |region: &Region| format!("kms.{region}.{}", region.partition().dns_suffix());
+        let mut hosts = vec![bound.to_string()];
+        hosts.extend(regions.all().iter().map(of_kms));
         if bound.ip().is_loopback() {
             hosts.push(format!("localhost:{port}"));
         }

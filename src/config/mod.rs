@@ -14,13 +14,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::aws::{AccountId, Region};
+use crate::aws::{AccountId, Regions};
 use crate::credentials::Credentials;
 use crate::faults::{Collector, Fault, Faults, read_toml};
 use crate::limits::Quotas;
 use crate::policy::Compiled;
 
 pub(crate) use policies::policy_fault;
+pub(crate) use read::regions;
 
 pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, Tls};
 pub use server::Server;
@@ -30,8 +31,8 @@ pub use server::Server;
 pub struct Config {
     /// The file it was read from, to be read again on a reload.
     pub file: PathBuf,
-    /// The region whose KMS this is.
-    pub region: Region,
+    /// The regions whose KMS this is.
+    pub regions: Regions,
     /// The account that the keys belong to.
     pub account: AccountId,
     /// Where clients come in.

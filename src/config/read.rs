@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{AuditTarget, Auth, Backend, Config, limits, listen, policies, server};
-use crate::faults::{Collector, Section};
+use crate::aws::{Region, Regions};
+use crate::faults::{Collector, Section, Value};
 use crate::policy::Compiled;
 
 /// Reads the whole file. `None` means that at least one fault was noted.
@@ -14,9 +15,7 @@ pub(super) fn config(
     given: Option<Arc<Compiled>>,
     faults: &Collector,
 ) -> Option<Config> {
-    let region = root
-        .require("region", "name the region whose KMS this is: region = \"us-east-1\"")
-        .and_then(|value| value.parse("write it like us-east-1"));
+    let regions = regions(root);
     let account = root
         .require("account", "name the account the keys belong to: account = \"111122223333\"")
         .and_then(|value| value.parse("write its 12 digits in quotes"));
@@ -36,7 +35,7 @@ pub(super) fn config(
     root.end();
     Some(Config {
         file: file.to_path_buf(),
-        region: region?,
+        regions: regions?,
         account: account?,
         listen: listen?,
         admin: admin?,
@@ -49,6 +48,29 @@ pub(super) fn config(
         limits,
         server,
     })
+}
+
+/// `region` and `replica_regions`, each region of which is judged by itself.
+pub(crate) fn regions(root: &Section<'_>) -> Option<Regions> {
+    let own = root
+        .require("region", "name the region whose KMS this is: region = \"us-east-1\"")
+        .and_then(|value| value.parse("write it like us-east-1"));
+    let replicas = root.get("replica_regions");
+    let replicas: Vec<_> = replicas.iter().flat_map(Value::texts).map(|(value, _)| value).collect();
+    let replicas: Vec<(&Value<'_>, Option<Region>)> =
+        replicas.iter().map(|value| (value, value.parse("write it like eu-west-1"))).collect();
+    let mut regions = Regions::new(own?);
+    for (value, region) in replicas {
+        let Some(region) = region else { continue };
+        let name = region.to_string();
+        if let Err(error) = regions.add(region) {
+            value.fault(
+                format!("`{name}` is refused: {error}"),
+                Some("name other regions, of one partition, each once"),
+            );
+        }
+    }
+    Some(regions)
 }
 
 fn backend(section: &Section<'_>) -> Option<Backend> {

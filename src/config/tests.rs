@@ -150,16 +150,57 @@ fn two_listeners_on_one_port_clash() {
 #[test]
 fn the_default_names_are_the_bound_address_and_that_of_kms() {
     let config = loaded(LEAST).unwrap();
-    let hosts = config.listen.accepted_hosts("127.0.0.1:4711".parse().unwrap(), &config.region);
+    let hosts = config.listen.accepted_hosts("127.0.0.1:4711".parse().unwrap(), &config.regions);
     assert_eq!(hosts, ["127.0.0.1:4711", "kms.us-east-1.amazonaws.com", "localhost:4711"]);
     let config = loaded(&format!("{LEAST}[listen]\naccepted_hosts = ['kms.internal']\n")).unwrap();
-    assert_eq!(config.listen.accepted_hosts("127.0.0.1:4711".parse().unwrap(), &config.region), ["kms.internal"]);
+    assert_eq!(config.listen.accepted_hosts("127.0.0.1:4711".parse().unwrap(), &config.regions), ["kms.internal"]);
+}
+
+#[test]
+fn each_region_has_its_name_of_kms() {
+    let config = loaded(&format!("replica_regions = ['eu-west-1', 'ap-south-1']\n{LEAST}")).unwrap();
+    let hosts = config.listen.accepted_hosts("192.0.2.1:8700".parse().unwrap(), &config.regions);
+    assert_eq!(
+        hosts,
+        [
+            "192.0.2.1:8700",
+            "kms.us-east-1.amazonaws.com",
+            "kms.eu-west-1.amazonaws.com",
+            "kms.ap-south-1.amazonaws.com"
+        ]
+    );
+    assert_eq!(loaded(LEAST).unwrap().regions.all().len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_each_replica_region_is_told() {
+    let list = "['eu-west-1', 'us-east-1', 'Mars', 'eu-west-1', 'cn-north-1', 7]";
+    let faults = loaded(&format!("replica_regions = {list}\n{LEAST}")).expect_err("faults");
+    let found: Vec<_> = faults.as_slice().iter().map(|fault| (fault.path.as_str(), fault.message.as_str())).collect();
+    let mut expected = [
+        ("replica_regions[5]", "is a whole number"),
+        ("replica_regions[1]", "`us-east-1` is refused: it is the gateway's own region"),
+        ("replica_regions[2]", "`Mars` is refused: a region is written like `us-east-1`"),
+        ("replica_regions[3]", "`eu-west-1` is refused: it is named twice"),
+        ("replica_regions[4]", "`cn-north-1` is refused: it is in another partition than the gateway's own region"),
+    ];
+    let mut found = found;
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert!(faults.as_slice().iter().all(|fault| fault.hint.is_some() && fault.line == Some(1)), "{faults}");
+    // Malformed ones are told too where there is no `region` to hold them to.
+    let faults = loaded(&format!("replica_regions = ['Mars']\n{}", LEAST.replace("us-east-1", "Venus")));
+    let paths: Vec<_> = faults.expect_err("faults").as_slice().iter().map(|fault| fault.path.clone()).collect();
+    assert_eq!(paths, ["region", "replica_regions[0]"]);
+    let faults = loaded(&format!("replica_regions = 'eu-west-1'\n{LEAST}")).expect_err("a fault");
+    assert_eq!(faults.as_slice()[0].path, "replica_regions");
 }
 
 #[test]
 fn the_port_of_the_scheme_may_be_left_out_of_the_default_names() {
     let config = loaded(LEAST).unwrap();
-    let hosts = |bound: &str| config.listen.accepted_hosts(bound.parse().unwrap(), &config.region);
+    let hosts = |bound: &str| config.listen.accepted_hosts(bound.parse().unwrap(), &config.regions);
     let plain = hosts("127.0.0.1:80");
     assert!(["127.0.0.1:80", "127.0.0.1", "localhost"].iter().all(|host| plain.contains(&(*host).to_owned())));
     assert!(!hosts("127.0.0.1:443").contains(&"127.0.0.1".to_owned()), "443 is the port of https alone");
@@ -366,7 +407,7 @@ fn what_the_example_has_commented_out_is_the_default() {
             ("limits", _) => assert_ne!(config.limits, default.limits, "{line}"),
             ("server", "workers") => assert_eq!(config.server.workers.get(), 2),
             ("listen", "accepted_hosts") => {
-                let hosts = |config: &Config| config.listen.accepted_hosts(config.listen.address, &config.region);
+                let hosts = |config: &Config| config.listen.accepted_hosts(config.listen.address, &config.regions);
                 let (mut given, mut usual) = (hosts(&config), hosts(&default));
                 given.sort();
                 usual.sort();
@@ -384,8 +425,8 @@ fn what_the_example_has_commented_out_is_the_default() {
 
 /// All that the file sets, but for the credentials.
 fn settings(config: &Config) -> String {
-    let Config { region, account, listen, admin, backend, auth, policies: _, audit, limits, server, .. } = config;
-    format!("{:#?}", (region, account, listen, admin, backend, auth, audit, limits, server))
+    let Config { regions, account, listen, admin, backend, auth, policies: _, audit, limits, server, .. } = config;
+    format!("{:#?}", (regions, account, listen, admin, backend, auth, audit, limits, server))
 }
 
 #[test]

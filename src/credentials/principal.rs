@@ -67,11 +67,31 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// A secret access key, and the signing key of the newest day it was used on.
+/// A secret access key, and the signing keys of the newest day it was used on.
 #[derive(Debug)]
 pub struct SecretAccessKey {
     secret: Secret<String>,
-    newest: ArcSwapOption<(ScopeDate, SigningKey)>,
+    newest: ArcSwapOption<SigningKeys>,
+}
+
+/// The signing keys of one day: one for each region that was called, of those that the gateway serves.
+#[derive(Debug)]
+struct SigningKeys {
+    date: ScopeDate,
+    keys: Vec<(Region, Arc<SigningKey>)>,
+}
+
+impl SigningKeys {
+    fn of(&self, region: &Region) -> Option<&Arc<SigningKey>> {
+        self.keys.iter().find(|(own, _)| own == region).map(|(_, key)| key)
+    }
+
+    /// These, if they are of the day of `date`, and one more.
+    fn with(kept: Option<&Self>, date: ScopeDate, region: &Region, key: &Arc<SigningKey>) -> Self {
+        let others = kept.filter(|kept| kept.date == date).into_iter().flat_map(|kept| &kept.keys);
+        let others = others.filter(|(other, _)| other != region).cloned();
+        Self { date, keys: others.chain([(region.clone(), Arc::clone(key))]).collect() }
+    }
 }
 
 impl SecretAccessKey {
@@ -81,19 +101,22 @@ impl SecretAccessKey {
         Self { secret, newest: ArcSwapOption::empty() }
     }
 
-    /// The key that signs on `date`, derived at its first use that day.
+    /// The key that signs on `date` for `region`, one that is served, derived at its first use that day.
     ///
-    /// For five minutes around midnight clients may be on either day; the newer day's key is kept.
+    /// For five minutes around midnight clients may be on either day; the newer day's keys are kept.
     #[must_use]
-    pub fn signing_key(&self, date: ScopeDate, region: &Region) -> Arc<(ScopeDate, SigningKey)> {
-        let kept = self.newest.load();
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.0 == date) {
-            return Arc::clone(kept);
+    pub fn signing_key(&self, date: ScopeDate, region: &Region) -> Arc<SigningKey> {
+        if let Some(kept) = &*self.newest.load()
+            && kept.date == date
+            && let Some(key) = kept.of(region)
+        {
+            return Arc::clone(key);
         }
-        let derived = Arc::new((date, SigningKey::derive(self.secret.expose(), date, region, "kms")));
-        if kept.as_ref().is_none_or(|kept| kept.0 < date) {
-            self.newest.store(Some(Arc::clone(&derived)));
-        }
+        let derived = Arc::new(SigningKey::derive(self.secret.expose(), date, region, "kms"));
+        self.newest.rcu(|kept| match kept {
+            Some(newer) if newer.date > date => Some(Arc::clone(newer)),
+            kept => Some(Arc::new(SigningKeys::with(kept.as_deref(), date, region, &derived))),
+        });
         derived
     }
 }
@@ -150,8 +173,20 @@ mod tests {
         let (before, after) = (day("20261123T235959Z"), day("20261124T000000Z"));
         let first = key.signing_key(after, &region);
         assert!(Arc::ptr_eq(&first, &key.signing_key(after, &region)));
-        assert_eq!(key.signing_key(before, &region).0, before);
+        let of_before = key.signing_key(before, &region);
+        assert!(!Arc::ptr_eq(&of_before, &key.signing_key(before, &region)), "the day before is not kept");
         assert!(Arc::ptr_eq(&first, &key.signing_key(after, &region)));
+    }
+
+    #[test]
+    fn each_region_has_a_signing_key_of_its_own_and_none_drives_out_another() {
+        let (key, day) = (key().secret, ScopeDate::of(Timestamp::parse_basic("20261123T182241Z").unwrap()));
+        let regions = ["us-east-1", "eu-west-1", "ap-south-1"].map(|name| name.parse::<Region>().unwrap());
+        let keys = regions.each_ref().map(|region| key.signing_key(day, region));
+        for (region, first) in regions.iter().zip(&keys) {
+            assert!(Arc::ptr_eq(first, &key.signing_key(day, region)), "{region}");
+        }
+        assert_eq!(key.newest.load().as_ref().unwrap().keys.len(), 3);
     }
 
     #[test]

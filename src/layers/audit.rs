@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 
 use super::{Held, Inner};
 use crate::audit::{Arrived, Draft, Recorder, Ticket, Unwritable};
+use crate::aws::ServedRegion;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::kms::Answer;
@@ -105,7 +106,7 @@ impl AuditLayer {
             user_agent: headers.get(USER_AGENT).cloned(),
             generation: snapshot.generation,
         })?;
-        let context = RequestContext { received_at, peer, snapshot, draft, headers };
+        let context = RequestContext { received_at, peer, snapshot, served: ServedRegion::default(), draft, headers };
         let line = RequestLine { method, uri, version };
         Ok(Audited { context, line, body, _made_here: () })
     }

@@ -18,7 +18,7 @@ use tower::{Layer, Service};
 
 use super::{Inner, Lazily, Received};
 use crate::audit::unknown_identity;
-use crate::aws::Operation;
+use crate::aws::{Operation, ServedRegion};
 use crate::credentials::AccessKey;
 use crate::error::{BodyFault, Error};
 use crate::kms::Answer;
@@ -93,16 +93,18 @@ where
         // The stage stays where it is until its caller is known: a future holds what is moved within it twice, and one
         // of more than 1,032 bytes costs glibc's allocator several times as much.
         Box::pin(async move {
-            let Signed { access_key, body, held, verified } = shared.authenticate(&mut received).await?;
-            let Received { context, operation, .. } = received;
+            let Signed { access_key, region, body, held, verified } = shared.authenticate(&mut received).await?;
+            let Received { mut context, operation, .. } = received;
+            context.served = region;
             inner.call(Authenticated { context, access_key, operation, body, held, _verified: verified }).await
         })
     }
 }
 
-/// What a verified request is: whose, and over which bytes.
+/// What a verified request is: whose, for which region, and over which bytes.
 struct Signed {
     access_key: Arc<AccessKey>,
+    region: ServedRegion,
     body: Bytes,
     held: BodyReservation,
     verified: sigv4::Verified,
@@ -116,11 +118,13 @@ impl AuthenticateLayer {
     {
         let Received { context, operation, body, .. } = received;
         let snapshot = &context.snapshot;
-        let expected = Expected { region: &snapshot.region, service: "kms", hosts: &snapshot.accepted_hosts };
+        let expected = Expected { regions: &snapshot.regions, service: "kms", hosts: &snapshot.accepted_hosts };
         let claim = Claim::read(&context.headers, &expected, context.received_at).inspect_err(|_| {
             // Whose clock is off, say: the record names the key as a claim.
             context.draft.user_identity(unknown_identity(sigv4::claimed_access_key_id(&context.headers)));
         })?;
+        let region = claim.region();
+        context.draft.region(region);
         // Static keys have no session token, so one that comes with a token is not one of them.
         let known = snapshot.credentials.get(claim.access_key_id()).filter(|_| claim.session_token().is_none());
         // Until the signature is verified the access key is a claim.
@@ -135,13 +139,13 @@ impl AuthenticateLayer {
         let (body, held) = self.body(*operation, &context.peer, body).await.map_err(unproven)?;
         // For a key that is not known the same work is done with one that nobody has: time tells no more than words.
         let secret = known.map_or(&snapshot.stranger, |access_key| &access_key.secret);
-        let key = secret.signing_key(claim.scope_date(), &snapshot.region);
-        let verified = claim.verify(&key.1, &body).map_err(|error| unproven(error.into()))?;
+        let key = secret.signing_key(claim.scope_date(), snapshot.regions.get(region));
+        let verified = claim.verify(&key, &body).map_err(|error| unproven(error.into()))?;
         let Some(access_key) = known else {
             return Err(unproven(sigv4::Error::Mismatch("the access key is not known".into()).into()));
         };
         context.draft.user_identity(Arc::clone(&access_key.user_identity));
-        Ok(Signed { access_key: Arc::clone(access_key), body, held, verified })
+        Ok(Signed { access_key: Arc::clone(access_key), region, body, held, verified })
     }
 
     /// All of the body, within its operation's cap and its time.

@@ -69,8 +69,7 @@ impl Question<'_> {
             Resource::Any => self.judge("*", None, Subject::Resource("*")),
             Resource::Alias => {
                 let name = self.input.string(Member::AliasName).unwrap_or_default();
-                let snapshot = &self.context.snapshot;
-                let arn = AliasArn::new(&snapshot.region, snapshot.account, name);
+                let arn = AliasArn::new(self.context.region(), self.context.snapshot.account, name);
                 self.judge(arn.as_str(), None, Subject::Resource(arn.as_str()))
             }
             Resource::Key(member) => {

@@ -40,7 +40,7 @@ impl BackendService {
         let Self { backend, off_worker } = self.clone();
         let draft = context.draft.clone();
         let work = move || {
-            let answer = backend.answer(&input, &keys, &context.snapshot.region).map_err(Error::from);
+            let answer = backend.answer(&input, &keys, context.region()).map_err(Error::from);
             super::audit::note(&context.draft, answer.as_ref());
             drop(held);
             answer
@@ -70,7 +70,7 @@ impl Service<Admitted> for BackendService {
         }
         let Authorized { context, input, keys, held, .. } = authorized;
         if !input.operation().mutating() {
-            let answer = self.backend.answer(&input, &keys, &context.snapshot.region);
+            let answer = self.backend.answer(&input, &keys, context.region());
             return Either::Left(ready(answer.map_err(Error::from)));
         }
         // The change goes on when its client has gone, and its record is written when it is done.
@@ -83,7 +83,7 @@ impl Service<Admitted> for BackendService {
             }
             drop(held);
         });
-        let answer = self.backend.change(input, keys, context.snapshot.region.clone(), note);
+        let answer = self.backend.change(input, keys, context.region().clone(), note);
         Either::Right(Box::pin(async move { answer.await.map_err(Error::from) }))
     }
 }

@@ -31,11 +31,10 @@ impl Step<Parsed> for Resolve {
 
     fn step(&self, parsed: Parsed) -> Result<Resolved, Error> {
         let Parsed { context, access_key, input, held, .. } = parsed;
-        let keys = self.0.resolve(&input, &access_key.principal.arn, &context.snapshot.region)?;
+        let keys = self.0.resolve(&input, &access_key.principal.arn, context.region())?;
         if input.operation().permissions().iter().any(|permission| permission.resource == Resource::Alias) {
             let name = input.string(Member::AliasName).unwrap_or_default();
-            let snapshot = &context.snapshot;
-            context.draft.resource(AliasArn::new(&snapshot.region, snapshot.account, name).as_str());
+            context.draft.resource(AliasArn::new(context.region(), context.snapshot.account, name).as_str());
         }
         for found in keys.iter() {
             context.draft.resource(&found.key.arn);

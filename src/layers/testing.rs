@@ -30,7 +30,7 @@ use super::{
     RateLimitLayer, Receive, Received, RequestIdLayer, Resolve, Resolved, StepLayer, Timed,
 };
 use crate::audit::{Recorder, Writer};
-use crate::aws::{KeyArn, Tags};
+use crate::aws::{KeyArn, Regions, Tags};
 use crate::backend::local::LocalBackend;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::credentials::{AccessKey, Principal, SecretAccessKey};
@@ -100,7 +100,9 @@ pub(super) struct World {
 impl Setup {
     pub(super) fn world(self) -> World {
         let clock = ManualClock::new(Timestamp::parse_basic("20261123T182241Z").unwrap());
-        let (region, account) = ("us-east-1".parse().unwrap(), "111122223333".parse().unwrap());
+        let (own, account) = ("us-east-1".parse().unwrap(), "111122223333".parse().unwrap());
+        let mut regions = Regions::new(own);
+        regions.add("eu-west-1".parse().unwrap()).unwrap();
         let keys = [
             (ORDERS, ORDERS_ARN, "AIDACKCEVSQ6C2EXAMPLE", self.policy),
             (FOREIGN, FOREIGN_ARN, "AIDACKCEVSQ6C3EXAMPLE", statement("kms:*", "*")),
@@ -113,12 +115,12 @@ impl Setup {
                 keys.into_iter().map(|(pair, arn, id, policy)| key(pair, arn, id, &policy)).collect(),
             ),
             stranger: SecretAccessKey::new(Secret::new("nobody's".to_owned())),
-            region,
+            regions,
             account,
         };
         let sink = Memory::default();
         let writer = Arc::new(Writer::inline(sink.clone()));
-        let recorder = Recorder::new(writer, Clock::Manual(clock.clone()), &snapshot.region, snapshot.account);
+        let recorder = Recorder::new(writer, Clock::Manual(clock.clone()), &snapshot.regions, snapshot.account);
         let in_flight = Arc::new(InFlight::new(self.caps));
         let address: std::net::SocketAddr = "192.0.2.1:49152".parse().unwrap();
         let peer = Arc::new(Peer { address, tls: None, account: in_flight.account(address.ip()) });
@@ -162,14 +164,8 @@ impl World {
             let directory = tempfile::tempdir().unwrap();
             let (snapshot, clock) = (self.state.load(), Clock::Manual(self.clock.clone()));
             let root_key = directory.path().join("root.key");
-            let backend = LocalBackend::open(
-                directory.path(),
-                &root_key,
-                std::slice::from_ref(&snapshot.region),
-                snapshot.account,
-                &clock,
-            )
-            .unwrap();
+            let regions = snapshot.regions.all();
+            let backend = LocalBackend::open(directory.path(), &root_key, regions, snapshot.account, &clock).unwrap();
             (Arc::new(backend), directory)
         };
         Arc::clone(&self.backend.get_or_init(open).0)
@@ -192,8 +188,24 @@ impl World {
         self.signed(ORDERS, operation, &body.to_string(), &[])
     }
 
+    /// As [`Self::request`], for another region than the gateway's own.
+    pub(super) fn request_in(&self, region: &str, operation: &str, body: &Value) -> Request<Full<Bytes>> {
+        self.signed_for(region, ORDERS, operation, &body.to_string(), &[])
+    }
+
     pub(super) fn signed(
         &self,
+        by: AccessKeyPair,
+        operation: &str,
+        body: &str,
+        more: &[(&str, &str)],
+    ) -> Request<Full<Bytes>> {
+        self.signed_for("us-east-1", by, operation, body, more)
+    }
+
+    fn signed_for(
+        &self,
+        region: &str,
         by: AccessKeyPair,
         operation: &str,
         body: &str,
@@ -206,7 +218,7 @@ impl World {
         let identity = Signer::new(by.id, by.secret, None, None, "test").into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
-            .region("us-east-1")
+            .region(region)
             .name("kms")
             .time(UNIX_EPOCH + Duration::from_secs(self.now().unix_seconds().unsigned_abs()))
             .settings(SigningSettings::default())

@@ -11,7 +11,7 @@ use super::canonical::{self, RequestLine};
 use super::error::quoted;
 use super::signed_headers::SignedHeaders;
 use super::{AcceptedHosts, Error, ScopeDate, SigningKey, date};
-use crate::aws::{AccessKeyId, Region};
+use crate::aws::{AccessKeyId, Regions, ServedRegion};
 use crate::clock::Timestamp;
 
 const AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
@@ -21,8 +21,8 @@ const TERMINATOR: &str = "aws4_request";
 /// What a signature must have been made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    /// The region of the scope.
-    pub region: &'a Region,
+    /// The regions that the scope's must be one of.
+    pub regions: &'a Regions,
     /// The service of the scope: `kms`.
     pub service: &'static str,
     /// The hosts that the gateway answers to.
@@ -34,6 +34,7 @@ pub struct Claim<'h> {
     access_key_id: &'h str,
     /// `YYYYMMDD/region/service/aws4_request`, as sent and found right.
     scope: &'h str,
+    region: ServedRegion,
     signed_at: Timestamp,
     /// The same in ISO 8601 basic format.
     amz_date: Cow<'h, str>,
@@ -80,7 +81,7 @@ impl<'h> Claim<'h> {
         let signed_headers = SignedHeaders::read(authorization.signed_headers)?;
         let (signed_at, amz_date) = date::read(&date_header, headers)?;
         date::current(signed_at, now)?;
-        let (access_key_id, scope) = scope(authorization.credential, expected, &amz_date)?;
+        let (access_key_id, scope, region) = scope(authorization.credential, expected, &amz_date)?;
         signed_headers.in_order()?;
         let canonical_head = canonical::head(RequestLine::KMS, signed_headers, headers)?;
         signed_headers.cover(headers, &date_header)?;
@@ -96,6 +97,7 @@ impl<'h> Claim<'h> {
         Ok(Self {
             access_key_id,
             scope,
+            region,
             signed_at,
             amz_date,
             canonical_head,
@@ -121,6 +123,12 @@ impl<'h> Claim<'h> {
     #[must_use]
     pub const fn scope_date(&self) -> ScopeDate {
         ScopeDate::of(self.signed_at)
+    }
+
+    /// The region that the request is for, which the signing key must be for too.
+    #[must_use]
+    pub const fn region(&self) -> ServedRegion {
+        self.region
     }
 
     /// Verifies the signature over the headers that were read and `body`, with the signer's key.
@@ -151,7 +159,11 @@ impl<'h> Claim<'h> {
 
 /// Splits the credential into the access key id and its scope, and checks the scope; `amz_date` is the
 /// request's date. AWS tells of all that is wrong with a scope at once.
-fn scope<'h>(credential: &'h str, expected: &Expected<'_>, amz_date: &str) -> Result<(&'h str, &'h str), Error> {
+fn scope<'h>(
+    credential: &'h str,
+    expected: &Expected<'_>,
+    amz_date: &str,
+) -> Result<(&'h str, &'h str, ServedRegion), Error> {
     let mut parts = super::split(credential, memchr_iter(b'/', credential.as_bytes()));
     let mut next = || parts.next();
     let (Some(id), Some(day), Some(region), Some(service), Some(terminator), None) =
@@ -160,12 +172,12 @@ fn scope<'h>(credential: &'h str, expected: &Expected<'_>, amz_date: &str) -> Re
         return Err(Error::CredentialElements(quoted(credential)));
     };
     let today = amz_date.get(..8).unwrap_or_default();
-    let right =
-        [region == expected.region.as_str(), service == expected.service, terminator == TERMINATOR, day == today];
-    if right == [true; 4] {
+    let served = expected.regions.find(region);
+    let right = [served.is_some(), service == expected.service, terminator == TERMINATOR, day == today];
+    if let (Some(served), [true, true, true, true]) = (served, right) {
         // The rest of the text behind the access key id and its slash.
         let scope = credential.get(id.len() + 1..).unwrap_or_default();
-        return Ok((id, scope));
+        return Ok((id, scope, served));
     }
     let sentences = [
         format!("Credential should be scoped to a valid region, not '{}'. ", quoted(region)),

@@ -130,6 +130,27 @@ fn it_is_the_kms_of_the_region_and_account_it_is_told() {
 }
 
 #[test]
+fn it_is_the_kms_of_replica_regions_too_and_stays_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().join("kmsgate-data");
+    let asked = ["--replica-region", "eu-west-1", "--replica-region", "ap-south-1"];
+    for arguments in [asked.as_slice(), &[], &["--replica-region", "ap-south-1", "--replica-region", "eu-west-1"]] {
+        let quickstart = Quickstart::start(&data_dir, arguments);
+        assert_eq!(quickstart.line["region"], "us-east-1");
+        data_key(&quickstart, "alias");
+    }
+    let config = fs::read_to_string(data_dir.join("kmsgate.toml")).unwrap();
+    assert!(config.contains("replica_regions = [\"eu-west-1\", \"ap-south-1\"]\n"), "{config}");
+    for (region, says) in
+        [("eu-west-1", "replica_regions has other regions"), ("us-east-1", "the gateway's own region")]
+    {
+        let run = run(&["quickstart", "--json", "--replica-region", region], directory.path());
+        assert_eq!((run.code, run.out.as_str()), (Some(64), ""), "{run:?}");
+        assert!(run.err.contains(says) && run.err.contains("hint: "), "{run:?}");
+    }
+}
+
+#[test]
 fn a_policy_of_the_operators_own_is_for_one_start() {
     let directory = tempfile::tempdir().unwrap();
     let policy = directory.path().join("all.json");
@@ -151,6 +172,9 @@ fn what_it_cannot_do_is_said_and_nothing_is_made() {
         (vec!["--listen", "localhost"], 64, "--listen"),
         (vec!["--region", "nowhere"], 64, "--region"),
         (vec!["--account", "1"], 64, "--account"),
+        (vec!["--replica-region", "nowhere"], 64, "--replica-region"),
+        (vec!["--replica-region", "us-east-1"], 64, "the gateway's own region"),
+        (vec!["--replica-region", "cn-north-1"], 64, "another partition"),
         (vec!["--policy", "missing.json"], 64, "missing.json: cannot be read"),
         (vec!["--policy", "bad.json"], 64, "bad.json"),
         (vec!["--data-dir", "file"], 1, "file"),

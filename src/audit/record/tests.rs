@@ -39,9 +39,11 @@ impl Fixture {
     fn new() -> Self {
         let clock = ManualClock::new(Timestamp::parse_basic("20261123T182241Z").unwrap());
         let lines = Lines::default();
-        let (region, account) = ("us-west-2".parse().unwrap(), "111122223333".parse().unwrap());
+        let (own, account) = ("us-west-2".parse().unwrap(), "111122223333".parse().unwrap());
+        let mut regions = Regions::new(own);
+        regions.add("eu-west-1".parse().unwrap()).unwrap();
         let writer = Arc::new(Writer::inline(lines.clone()));
-        let recorder = Arc::new(Recorder::new(writer, Clock::Manual(clock.clone()), &region, account));
+        let recorder = Arc::new(Recorder::new(writer, Clock::Manual(clock.clone()), &regions, account));
         Self { lines, clock, recorder }
     }
 
@@ -361,7 +363,7 @@ fn the_console_gets_a_readable_line_of_each_record() {
     let recorder = Recorder::new(
         Arc::new(Writer::inline(log)),
         Clock::System,
-        &"us-west-2".parse().unwrap(),
+        &Regions::new("us-west-2".parse().unwrap()),
         "111122223333".parse().unwrap(),
     );
     let recorder = Arc::new(recorder.with_console(Writer::inline(console.clone())));

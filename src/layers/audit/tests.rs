@@ -99,7 +99,7 @@ fn gated(world: &World) -> (Sender<()>, AuditLayer) {
     let (open, gate) = mpsc::channel();
     let writer = Arc::new(Writer::threaded(Gate(gate)).unwrap());
     let snapshot = world.state.load();
-    let recorder = Recorder::new(writer, Clock::System, &snapshot.region, snapshot.account);
+    let recorder = Recorder::new(writer, Clock::System, &snapshot.regions, snapshot.account);
     (open, AuditLayer { recorder: Arc::new(recorder), ..world.audit() })
 }
 

@@ -322,3 +322,39 @@ async fn a_request_that_is_printed_shows_neither_plaintext_nor_a_secret() {
         assert!(!printed.contains("c2VjcmV0") && !printed.contains(ORDERS.secret), "{printed}");
     }
 }
+
+#[tokio::test]
+async fn a_request_is_for_the_region_that_it_is_signed_for() {
+    let world = World::new();
+    for region in ["us-east-1", "eu-west-1"] {
+        let authenticated = world.authenticated(world.request_in(region, "ListKeys", &json!({})));
+        assert_eq!(authenticated.context.region().as_str(), region);
+        drop(authenticated);
+        assert_eq!(world.records().last().unwrap()["awsRegion"], region);
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_is_not_served_is_refused_alike_with_uniform_errors_and_recorded_under_the_gateways_own() {
+    for uniform_errors in [false, true] {
+        let world = Setup { uniform_errors, ..Setup::default() }.world();
+        let error = refusal(&world, world.request_in("eu-west-2", "ListKeys", &json!({}))).await;
+        assert_eq!(
+            told(&error),
+            "InvalidSignatureException: Credential should be scoped to a valid region, not 'eu-west-2'. "
+        );
+        drop(error);
+        assert_eq!(world.record()["awsRegion"], "us-east-1");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_in_a_replica_region_is_recorded_there_and_told_as_elsewhere() {
+    let world = Setup { uniform_errors: true, ..Setup::default() }.world();
+    let mut request = world.request_in("eu-west-1", "ListKeys", &json!({}));
+    *request.body_mut() = Full::from("{}".to_owned() + " ");
+    let announced = request.headers_mut().insert("content-length", "3".parse().unwrap());
+    assert_eq!(announced.unwrap(), "2");
+    assert_eq!(told(&refusal(&world, request).await), format!("InvalidSignatureException: {MISMATCH}"));
+    assert_eq!(world.record()["awsRegion"], "eu-west-1");
+}

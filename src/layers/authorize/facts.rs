@@ -186,7 +186,7 @@ impl Facts<'_> {
             Key::SecureTransport => Values::boolean(context.peer.tls.is_some()),
             Key::CurrentTime => Values::owned(context.received_at.iso8601().to_string()),
             Key::EpochTime => Values::owned(context.received_at.unix_seconds().to_string()),
-            Key::RequestedRegion => Values::one(context.snapshot.region.as_str()),
+            Key::RequestedRegion => Values::one(context.region().as_str()),
             Key::UserAgent => header(context.headers.get(USER_AGENT)),
             Key::Referer => header(context.headers.get(REFERER)),
             // Everything else belongs to sessions, organizations, VPCs and services of AWS's.

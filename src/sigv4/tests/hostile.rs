@@ -380,7 +380,8 @@ fn a_key_or_token_that_is_not_known_is_told_in_the_same_words() {
 fn another_secret_day_region_or_service_does_not_verify() {
     let (right, headers) = (region(), signed(now(), BODY, &[]));
     let hosts = AcceptedHosts::new([HOST]).unwrap();
-    let expected = Expected { region: &right, service: "kms", hosts: &hosts };
+    let regions = Regions::new(right.clone());
+    let expected = Expected { regions: &regions, service: "kms", hosts: &hosts };
     let claim = || Claim::read(&headers, &expected, now()).unwrap();
     let (day, other_day) = (claim().scope_date(), ScopeDate::of(basic("20261122T182241Z")));
     let other_region = "us-east-2".parse().unwrap();
@@ -394,6 +395,31 @@ fn another_secret_day_region_or_service_does_not_verify() {
         assert!(matches!(claim().verify(&key, BODY), Err(Error::Mismatch(_))));
     }
     claim().verify(&SigningKey::derive(SECRET, day, &right, "kms"), BODY).unwrap();
+}
+
+#[test]
+fn each_region_that_is_served_is_accepted_with_its_own_signing_key_alone() {
+    let hosts = AcceptedHosts::new([HOST]).unwrap();
+    let (own, replica): (Region, Region) = (region(), "eu-west-1".parse().unwrap());
+    let mut regions = Regions::new(own.clone());
+    regions.add(replica.clone()).unwrap();
+    let expected = Expected { regions: &regions, service: "kms", hosts: &hosts };
+    for (signed_for_region, other) in [(&own, &replica), (&replica, &own)] {
+        let headers = signed_for(now(), BODY, &[], signed_for_region.as_str(), "kms");
+        let claim = || Claim::read(&headers, &expected, now()).unwrap();
+        assert_eq!(regions.get(claim().region()), signed_for_region);
+        let key = |region| SigningKey::derive(SECRET, claim().scope_date(), region, "kms");
+        claim().verify(&key(signed_for_region), BODY).unwrap();
+        assert!(matches!(claim().verify(&key(other), BODY), Err(Error::Mismatch(_))));
+    }
+    // Every other one is refused as if one were served, and in the same words.
+    for region in ["us-east-2", "eu-west-11", "EU-WEST-1", ""] {
+        let mut headers = signed_for(now(), BODY, &[], "eu-west-1", "kms");
+        replace(&mut headers, "/eu-west-1/kms", &format!("/{region}/kms"));
+        let error = Claim::read(&headers, &expected, now()).unwrap_err();
+        let text = format!("Credential should be scoped to a valid region, not '{region}'. ");
+        assert_eq!(error, Error::Scope(text), "{region}");
+    }
 }
 
 /// Wherever it stands: a text for the client ends up in logs, and a signature is good for five minutes.

@@ -15,7 +15,7 @@ use aws_sigv4::sign::v4;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
-use crate::aws::Region;
+use crate::aws::{Region, Regions};
 use crate::clock::Timestamp;
 use crate::kms::Exception;
 
@@ -102,7 +102,8 @@ fn verify(headers: &HeaderMap, body: &[u8]) -> Result<Verified, Error> {
 
 fn verify_at(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Verified, Error> {
     let (region, hosts) = (region(), AcceptedHosts::new([HOST]).unwrap());
-    let claim = Claim::read(headers, &Expected { region: &region, service: "kms", hosts: &hosts }, now)?;
+    let regions = Regions::new(region.clone());
+    let claim = Claim::read(headers, &Expected { regions: &regions, service: "kms", hosts: &hosts }, now)?;
     // As the gateway does, which knows this one key, and no session tokens.
     if claim.access_key_id() != ID || claim.session_token().is_some() {
         return Err(Error::UnrecognizedClient);
@@ -247,7 +248,8 @@ fn a_host_differs_by_its_port_and_not_by_case() {
 fn a_claim_prints_neither_signature_nor_token() {
     let headers = signed(now(), BODY, &[("x-amz-security-token", "TOKEN")]);
     let (region, hosts) = (region(), AcceptedHosts::new([HOST]).unwrap());
-    let claim = Claim::read(&headers, &Expected { region: &region, service: "kms", hosts: &hosts }, now()).unwrap();
+    let regions = Regions::new(region.clone());
+    let claim = Claim::read(&headers, &Expected { regions: &regions, service: "kms", hosts: &hosts }, now()).unwrap();
     assert_eq!(
         format!("{claim:?}"),
         "Claim(AKIAIOSFODNN7EXAMPLE/20261123/us-east-1/kms/aws4_request at 20261123T182241Z)"

@@ -105,7 +105,7 @@ fn aws_c_auth_v4a_is_refused_by_its_algorithm() {
         println!("{}: not run, the suite has no such file", file.display());
     }
     let hosts = AcceptedHosts::new(["example.amazonaws.com"]).unwrap();
-    let expected = Expected { region: &region(), service: "service", hosts: &hosts };
+    let expected = Expected { regions: &Regions::new(region()), service: "service", hosts: &hosts };
     for file in &signed {
         let error = Claim::read(&parse(&text(file)).0, &expected, basic("20150830T123600Z")).unwrap_err();
         assert_eq!(error, Error::UnsupportedAlgorithm("AWS4-ECDSA-P256-SHA256".into()), "{}", file.display());
@@ -174,7 +174,8 @@ fn check(case: &Case) -> Outcome {
     assert!(key.signed(&string_to_sign, &case.signature), "{}", case.name);
 
     let hosts = AcceptedHosts::new([headers["host"].to_str().unwrap()]).unwrap();
-    let expected = Expected { region: &region, service: case.service, hosts: &hosts };
+    let regions = Regions::new(region.clone());
+    let expected = Expected { regions: &regions, service: case.service, hosts: &hosts };
     match Claim::read(&headers, &expected, basic(amz_date)) {
         Ok(claim) => {
             assert_eq!(claim.access_key_id(), SUITE_ID);

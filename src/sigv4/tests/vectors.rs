@@ -52,7 +52,8 @@ fn check(vector: &Vector, secret: &str) {
     assert!(key.signed(&string_to_sign, signature), "{name}");
 
     let hosts = AcceptedHosts::new([headers["host"].to_str().unwrap()]).unwrap();
-    let expected = Expected { region: &region, service: "kms", hosts: &hosts };
+    let regions = Regions::new(region.clone());
+    let expected = Expected { regions: &regions, service: "kms", hosts: &hosts };
     let claim = Claim::read(&headers, &expected, now).unwrap_or_else(|error| panic!("{name}: {error}"));
     let token = headers.get("x-amz-security-token").map(|value| value.to_str().unwrap());
     assert_eq!(claim.session_token(), token, "{name}");
