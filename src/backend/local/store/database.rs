@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::error::StoreError;
 use super::header::{FORMAT, Header};
@@ -57,6 +57,7 @@ impl Database {
         let connection = Self::connect(file)?;
         let format = check_format(&connection)?;
         let database = Self { connection, format };
+        database.check_writable()?;
         database.check_schema()?;
         database.check_integrity()?;
         Ok(database)
@@ -86,6 +87,12 @@ impl Database {
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "mmap_size", 0)?;
         Ok(connection)
+    }
+
+    /// `SQLite` opens a file whose header names a version that it cannot write, and then refuses every change.
+    fn check_writable(&self) -> Result<(), StoreError> {
+        let readonly = self.connection.is_readonly(MAIN_DB)?;
+        if readonly { Err(StoreError::Damaged("its header lets it only be read".to_owned())) } else { Ok(()) }
     }
 
     /// No table, index, trigger or view but those that were made.

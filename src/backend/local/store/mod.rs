@@ -104,6 +104,10 @@ impl Store {
         if !fs::exists(file)? {
             return Err(StoreError::Missing);
         }
+        // Opening it would remove its write-ahead log, which may hold every row. One byte is as good as none to SQLite.
+        if fs::metadata(file)?.len() <= 1 {
+            return Err(StoreError::Foreign);
+        }
         let database = Database::open(file)?;
         let Header { format, store, revision, root_key_check, mac } = database.header()?;
         let keys = root_key.store_keys(&store);
