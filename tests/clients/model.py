@@ -24,24 +24,36 @@ DISABLED = {"KeyState": "Disabled", "Days": None}
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a key: made in these states, with parameters beside `KeyId`, and what the key looks like then."""
+    """A change of a key or an alias: of which it is possible, its parameters, and what it makes of what was there."""
 
     operation: str
-    states: set
-    parameters: Callable[[Random], dict]
-    after: Callable[[dict, dict], dict]
+    possible: Callable[[dict], bool]
+    parameters: Callable[["Client", str], dict]
+    after: Callable[[dict, dict], dict | None]
+
+
+def in_state(*states):
+    return lambda view: view.get("KeyState") in states
+
+
+def of_key(client, key_id):
+    return {"KeyId": key_id}
+
+
+def of_key_in_some_days(client, key_id):
+    return {"KeyId": key_id, "PendingWindowInDays": client.random.randint(7, 30)}
 
 
 CHANGES = [
-    Change("EnableKey", {"Disabled"}, lambda _: {}, lambda key, _: key | {"KeyState": "Enabled"}),
-    Change("DisableKey", {"Enabled"}, lambda _: {}, lambda key, _: key | {"KeyState": "Disabled"}),
+    Change("EnableKey", in_state("Disabled"), of_key, lambda key, _: key | {"KeyState": "Enabled"}),
+    Change("DisableKey", in_state("Enabled"), of_key, lambda key, _: key | {"KeyState": "Disabled"}),
     Change(
         "ScheduleKeyDeletion",
-        USABLE,
-        lambda random: {"PendingWindowInDays": random.randint(7, 30)},
+        in_state(*USABLE),
+        of_key_in_some_days,
         lambda key, how: key | {"KeyState": "PendingDeletion", "Days": how["PendingWindowInDays"]},
     ),
-    Change("CancelKeyDeletion", {"PendingDeletion"}, lambda _: {}, lambda key, _: key | DISABLED),
+    Change("CancelKeyDeletion", in_state("PendingDeletion"), of_key, lambda key, _: key | DISABLED),
 ]
 
 
@@ -83,7 +95,7 @@ class InFlight:
     operation: str
     parameters: dict
     name: str | None
-    after: dict
+    after: dict | None
 
 
 class Client:
@@ -115,20 +127,27 @@ class Client:
             self.assert_ciphertext(kms, name)
 
     def _draw(self):
-        keys, kind = self.keys, self.random.random()
-        if not keys or kind < 0.1:
+        kind = self.random.random()
+        if not self.there or kind < 0.1:
             return self._new_key()
-        key_id = self.random.choice(list(keys))
-        aliases = sum(view == {"Target": key_id} for view in self.there.values())
-        if kind < 0.2 and keys[key_id]["KeyState"] in USABLE and aliases < ALIASES_OF_A_KEY:
-            name = f"alias/{self._next_name()}"
-            parameters = {"AliasName": name, "TargetKeyId": key_id}
-            return InFlight("CreateAlias", parameters, name, {"Target": key_id})
-        possible = [change for change in CHANGES if keys[key_id]["KeyState"] in change.states]
+        name = self.random.choice(list(self.there))
+        view = self.there[name]
+        if kind < 0.2 and self._takes_an_alias(name):
+            return self._new_alias(name)
+        possible = [change for change in CHANGES if change.possible(view)]
+        if not possible:
+            return self._draw()
         change = self.random.choice(possible)
-        parameters = change.parameters(self.random)
-        after = change.after(keys[key_id], parameters)
-        return InFlight(change.operation, {"KeyId": key_id} | parameters, key_id, after)
+        parameters = change.parameters(self, name)
+        return InFlight(change.operation, parameters, name, change.after(view, parameters))
+
+    def _takes_an_alias(self, name):
+        aliases = sum(view == {"Target": name} for view in self.there.values())
+        return self.there[name].get("KeyState") in USABLE and aliases < ALIASES_OF_A_KEY
+
+    def _new_alias(self, key_id):
+        name = f"alias/{self._next_name()}"
+        return InFlight("CreateAlias", {"AliasName": name, "TargetKeyId": key_id}, name, {"Target": key_id})
 
     def _new_key(self):
         description = {"Description": self._next_name()}

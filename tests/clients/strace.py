@@ -12,13 +12,16 @@ from gateway import PATIENCE
 CALLS = "recvfrom,recvmsg,read,readv,sendto,sendmsg,write,writev,pwrite64,pwritev,fsync,fdatasync"
 
 # `PID call(FD<WHAT>, "DATA"...` on one line, or cut in two where another thread's line came between.
-BEGUN = re.compile(r"(?P<thread>\d+) +(?P<call>\w+)\(\d+<(?P<of>.*?)>(?=[,) ])(?:, \[?(?:\{iov_base=)?\"(?P<data>[^\"]*)\")?")
+BEGUN = re.compile(
+    r"(?P<thread>\d+) +(?P<call>\w+)\(\d+<(?P<of>.*?)>(?=[,) ])(?:, \[?(?:\{iov_base=)?\"(?P<data>[^\"]*)\")?"
+)
 RESUMED = re.compile(r"(?P<thread>\d+) +<\.\.\. (?P<call>\w+) resumed>(?:\"(?P<data>[^\"]*)\")?")
 
 
 @dataclass
 class Call:
-    """A system call: on which file or socket, with the first of its data, and where in the trace it begins and ends."""
+    """A system call: on which file or socket, with the first of its data and the offset of a write, and between which
+    lines of the trace it lasts."""
 
     name: str
     of: str
