@@ -26,6 +26,10 @@ class Store:
     def log(self):
         return self.data_dir / "keys.sqlite-wal"
 
+    @property
+    def mark(self):
+        return self.data_dir / "keys.sqlite-revision"
+
     def start(self, under=()):
         return Gateway.quickstart(self.data_dir, self._policy, under)
 

@@ -1,7 +1,8 @@
 //! What can be wrong with a store, each with what to do about it.
 
+use std::borrow::Cow;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{ErrorCode, ffi};
 
@@ -16,8 +17,18 @@ pub enum StoreError {
     #[error("does not exist")]
     Missing,
     /// Something of that name is there already.
-    #[error("exists already, or its -wal or -journal file does, and is not overwritten")]
+    #[error("exists already, or its -wal, -journal or -revision file does, and is not overwritten")]
     Exists,
+    /// Changes that were answered are not in it.
+    #[error("is {found}, but {answered} was answered from: changes are lost")]
+    SetBack {
+        /// What the file is.
+        found: String,
+        /// What its mark says.
+        answered: String,
+        /// The mark's file.
+        mark: PathBuf,
+    },
     /// There is a store, and no root key to open it with. For the caller, which knows both files.
     #[error("cannot be opened: it exists, but its root key's file does not")]
     RootKeyMissing,
@@ -56,8 +67,16 @@ pub enum StoreError {
 impl StoreError {
     /// What the operator can do.
     #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::SetBack { mark, .. } => {
+                return format!(
+                    "restore the store with its -wal file; to go on without what is lost (from an older backup, say), \
+                     remove {} first",
+                    mark.display()
+                )
+                .into();
+            }
             Self::Missing => "create it, or correct the path",
             Self::Exists => "open the store that is there, or name another file",
             Self::RootKeyMissing => "restore the root key's file from its copy; no other root key opens the store",
@@ -72,7 +91,7 @@ impl StoreError {
             Self::Full => "make room; nothing was changed, and the next change is tried afresh",
             Self::File(_) | Self::Database(_) => "see that the file and its directory can be written by kmsgate's user",
             Self::Exhausted(_) => "try again",
-        }
+        })
     }
 
     /// The fault of the store in `file`, to be shown to the operator.

@@ -8,9 +8,9 @@
 //! all of them. What is done to the file while the gateway runs does not reach it, for it reads no row back; it is
 //! noticed when the store is opened next.
 //!
-//! - Not noticed here is a whole file that is consistent in itself: the store (or its write-ahead log) set back to an
-//!   earlier revision, or another store of the same root key in its place. The newest audit checkpoint says store id
-//!   and revision, and is what to compare with.
+//! - A whole file that is consistent in itself, the store (or its write-ahead log) set back to an earlier revision, or
+//!   another store of the same root key in its place, is noticed by the [`mark`] beside it; and not if the mark is set
+//!   back too. The newest audit checkpoint says store id and revision, and is what to compare with then.
 //! - Rows are not encrypted. Key material is wrapped before it gets here; the rest can be read by whoever can read
 //!   the file, which has mode 0600.
 //! - Whoever has the root key can write any store.
@@ -18,6 +18,7 @@
 mod database;
 mod error;
 mod header;
+mod mark;
 mod row;
 mod row_set;
 mod upgrade;
@@ -33,6 +34,7 @@ use std::path::Path;
 use database::{Database, clear, write_header, write_rows};
 pub(super) use error::StoreError;
 use header::{FORMAT, Header};
+use mark::Mark;
 pub(super) use row::{Change, Kind, Revision, Row, RowId, Rows};
 use row_set::RowSet;
 
@@ -48,6 +50,7 @@ use crate::secret::same;
 /// file: POSIX drops a process's locks on a file when any descriptor of it is closed.
 pub(super) struct Store {
     database: Database,
+    mark: Mark,
     id: StoreId,
     revision: Revision,
     rows: RowSet,
@@ -122,8 +125,15 @@ impl Store {
         if !same(&header::mac(&keys.header, format, &store, revision, &set.total()), &mac) {
             return Err(StoreError::Edited);
         }
+        let (mark, answered) = Mark::open(file)?;
+        if let Some(answered) = answered.filter(|(id, last)| *id != store || *last > revision) {
+            let named = |(id, revision)| format!("store {id} at revision {revision}");
+            let (found, answered) = (named((store, revision)), named(answered));
+            return Err(StoreError::SetBack { found, answered, mark: mark::path(file) });
+        }
         database.allow_writing()?;
-        let mut store = Self { database, id: store, revision, rows: set, header_key: keys.header };
+        mark.set(store, revision)?;
+        let mut store = Self { database, mark, id: store, revision, rows: set, header_key: keys.header };
         if format != FORMAT {
             store.upgrade(file, format, older)?.into_iter().for_each(|row| take(&mut taken, row));
         }
@@ -179,6 +189,9 @@ impl Store {
         transaction.commit()?;
         self.rows.take(step);
         self.revision = revision;
+        if let Err(error) = self.mark.set(self.id, revision) {
+            tracing::warn!(%error, "which revision was answered last cannot be written down beside the key store");
+        }
         Ok(revision)
     }
 }
@@ -193,7 +206,7 @@ fn new_header(root_key: &RootKey) -> Result<Header, StoreError> {
 
 /// A write-ahead log that outlived its store would be played into a new one of that name.
 fn refuse_leftovers(file: &Path) -> Result<(), StoreError> {
-    for suffix in ["", "-wal", "-journal"] {
+    for suffix in ["", "-wal", "-journal", mark::SUFFIX] {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
         if fs::exists(Path::new(&name))? {

@@ -120,7 +120,7 @@ fn the_files_and_their_directory_are_private() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["store", "store-wal"]);
+    assert_eq!(names, ["store", "store-revision", "store-wal"]);
 }
 
 #[test]
@@ -233,6 +233,9 @@ fn the_header_of_an_older_revision_does_not_fit_newer_rows() {
     assert!(matches!(closed.error(), StoreError::Edited));
     // With the row set back too it is the store of revision 3, as a copy of the whole file would be.
     closed.sql("UPDATE entry SET body = CAST('second' AS BLOB) WHERE kind = 'key' AND id = 'a'");
+    let StoreError::SetBack { found, answered, mark } = closed.error() else { panic!("{:?}", closed.error()) };
+    assert!(found.ends_with(" at revision 3") && answered.ends_with(" at revision 4"), "{found}, {answered}");
+    fs::remove_file(mark).unwrap();
     assert_eq!(closed.open().unwrap().1.revision.number(), 3);
 }
 

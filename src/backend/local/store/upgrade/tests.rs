@@ -77,8 +77,10 @@ fn the_copy_is_the_store_as_it_was_and_no_one_elses_to_read() {
     drop(Store::open(&file, &golden().root_key()).unwrap());
     assert_eq!(rows_of(&copy), before);
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-    // It can be put in the store's place, and is made one of this format again.
+    // It can be put in the store's place, by who says that he means it, and is made one of this format again.
     fs::rename(&copy, &file).unwrap();
+    let Err(StoreError::SetBack { mark, .. }) = Store::open(&file, &golden().root_key()) else { panic!("no refusal") };
+    fs::remove_file(mark).unwrap();
     drop(Store::open(&file, &golden().root_key()).unwrap());
 }
 
