@@ -86,6 +86,12 @@ def wrap_vector() -> dict:
     return {"origin": origin, "created_micros": created, "wrapped": wrapped.hex()}
 
 
+def imported_material_id() -> str:
+    *_, account, key = KEY_ARN.split(":")
+    context = account + key.removeprefix("key/")
+    return kbkdf(SECRET, "kmsgate/v1/imported-material-id", context.encode(), 32).hex()
+
+
 def import_token_vector() -> dict:
     wrapping_algorithm, issued = "RSA_AES_KEY_WRAP_SHA_256", 1_440_938_160_123_456
     private_key = bytes(range(0x80, 0xC0))
@@ -155,6 +161,7 @@ vectors = {
         blob_vector({"Projekt": "gr\u00fcn", "\U0001f511": "", "\uff5e": "a", "": "empty"}, b"any plaintext"),
     ],
     "wrap": wrap_vector(),
+    "imported_material_id": imported_material_id(),
     "import_token": import_token_vector(),
     "store": store_vector(2, [("key", "1234", b'{"a":1}'), ("alias", "alias/sch\u00f6n", b"")]),
     "format_1_store": store_vector(1, format_1_rows()),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::changes::Edit;
 use super::directory::Directory;
-use super::key::{KeyState, KeyView, Rotation};
+use super::import;
+use super::key::{KeyView, Rotation};
 use super::materials::RotationType;
 use super::records::Records;
 use super::rotation;
@@ -47,7 +48,8 @@ pub(super) fn plan(
         return Ok((vec![Edit::RemoveKey(key.arn.clone())], Event::DeleteKey));
     }
     if key.materials.expires().is_some_and(|date| date <= now) {
-        return Ok((vec![Edit::key(without_expired(key, now))], Event::DeleteExpiredKeyMaterial));
+        let rest = import::with_materials(key, key.materials.without_expired(now));
+        return Ok((vec![Edit::key(rest)], Event::DeleteExpiredKeyMaterial));
     }
     let next = key.rotation.map(|rotation| after(rotation, now));
     let rotated = (now, RotationType::Automatic);
@@ -59,16 +61,6 @@ pub(super) fn plan(
 fn after(kept: Rotation, now: Timestamp) -> Rotation {
     let missed = now.since(kept.next) >= DAY;
     Rotation::every(kept.period_days, if missed { now } else { kept.next })
-}
-
-/// A key whose material is not all there can do nothing until it is imported again (developer guide, "Importing key
-/// material").
-fn without_expired(key: &KeyView, now: Timestamp) -> KeyView {
-    let state = match key.state {
-        KeyState::Enabled | KeyState::Disabled => KeyState::PendingImport,
-        other => other,
-    };
-    KeyView { state, materials: key.materials.without_expired(now), ..key.clone() }
 }
 
 #[cfg(test)]

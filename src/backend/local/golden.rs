@@ -23,6 +23,7 @@ pub(super) struct Golden {
     pub(super) kdf: Vec<Kdf>,
     pub(super) blobs: Vec<Blob>,
     pub(super) wrap: Wrap,
+    pub(super) imported_material_id: String,
     pub(super) import_token: ImportToken,
     pub(super) store: Store,
     pub(super) format_1_store: Store,

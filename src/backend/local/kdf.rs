@@ -13,6 +13,8 @@ use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithm, KbkdfCtrHmacAlgorithmId, get_kbkdf_c
 pub(super) enum Label {
     /// The keys of one message, from key material.
     Message,
+    /// The id of imported key material, from that material.
+    ImportedMaterialId,
     /// The key that wraps key material, from the root key.
     Wrapping,
     /// The key that authenticates a store's header, from the root key.
@@ -34,6 +36,7 @@ impl Label {
     const fn text(self) -> &'static str {
         match self {
             Self::Message => "kmsgate/v1/message",
+            Self::ImportedMaterialId => "kmsgate/v1/imported-material-id",
             Self::Wrapping => "kmsgate/v1/wrapping",
             Self::StoreHeader => "kmsgate/v1/store-header",
             Self::StoreSet => "kmsgate/v1/store-set",

@@ -17,6 +17,7 @@ use aws_lc_rs::digest;
 use aws_sdk_kms::types::OriginType;
 
 use super::gcm::{self, IV_BYTES, TAG_BYTES};
+use super::kdf::{self, Label};
 use super::root_key::WrappingKey;
 use super::store_id::StoreId;
 use crate::aws::{KeyArn, KeyMaterialId};
@@ -69,6 +70,17 @@ impl KeyMaterial {
         let mut material = Self { id: KeyMaterialId::from_bytes(id), secret: Secret::new([0; SECRET_BYTES]) };
         random::fill(material.secret.expose_mut())?;
         Ok(material)
+    }
+
+    /// Material that was imported into that key. The same secret has the same id whenever it is imported into the key
+    /// again, in every region and in every store, so that it is known again when it was deleted. The id is derived from
+    /// the secret alone (label `kmsgate/v1/imported-material-id`, context the account's digits and the key's id): like
+    /// a ciphertext it lets a guess be tried, and says nothing of 256 random bits.
+    pub(super) fn imported(key: &KeyArn, secret: &[u8; SECRET_BYTES]) -> Self {
+        let mut id = [0; 32];
+        let context = format!("{}{}", key.account(), key.id());
+        kdf::derive(secret, Label::ImportedMaterialId, context.as_bytes(), &mut id);
+        Self::from_parts(KeyMaterialId::from_bytes(id), secret)
     }
 
     /// The secret is taken by reference, for the caller to wipe: each move of an array may leave a copy behind.
@@ -218,6 +230,23 @@ mod tests {
             assert!(!opens(&wrapped[..length]), "{length} bytes");
         }
         assert!(!opens(&[&wrapped[..], &[0]].concat()));
+    }
+
+    #[test]
+    fn the_id_of_imported_material_is_that_of_an_independent_implementation() {
+        let golden = golden();
+        let material = KeyMaterial::imported(&golden.key_arn(), &golden.secret());
+        assert_eq!(material.id().to_string(), golden.imported_material_id);
+        assert_eq!(material.secret(), &golden.secret());
+    }
+
+    #[test]
+    fn imported_material_has_an_id_of_its_own_under_each_key_but_not_in_each_region() {
+        let id = |arn: &str| KeyMaterial::imported(&arn.parse().unwrap(), &[7; SECRET_BYTES]).id();
+        let arn = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
+        assert_eq!(id(arn), id(&arn.replace("us-east-1", "eu-west-1")));
+        assert_ne!(id(arn), id(&arn.replace("1111", "2222")));
+        assert_ne!(id(arn), id(&arn.replace("1234abcd", "1234abce")));
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl Version {
         Self { id: sealer.material().id(), sealer: Some(sealer), rotated: None, import: None }
     }
 
-    fn expires(&self) -> Option<Timestamp> {
+    /// When it is deleted by itself, if it is there and that is so.
+    pub(super) fn expires(&self) -> Option<Timestamp> {
         self.import.as_ref().filter(|_| self.sealer.is_some())?.expires
     }
 }
@@ -111,17 +112,23 @@ impl Materials {
         Self { older: Some(Arc::new(self.used().cloned().collect())), current: Some(next), pending: None }
     }
 
-    /// These, without the secrets of the versions that expired by `now`.
-    pub(super) fn without_expired(&self, now: Timestamp) -> Self {
-        let keep = |version: &Version| match version.expires() {
-            Some(date) if date <= now => Version { sealer: None, ..version.clone() },
-            _ => version.clone(),
-        };
+    /// These, each as `change` has it.
+    pub(super) fn map(&self, change: impl Fn(&Version) -> Version) -> Self {
         Self {
-            older: self.older.as_ref().map(|older| Arc::new(older.iter().map(keep).collect())),
-            current: self.current.as_ref().map(keep),
-            pending: self.pending.as_deref().map(keep).map(Arc::new),
+            older: self.older.as_ref().map(|older| Arc::new(older.iter().map(&change).collect())),
+            current: self.current.as_ref().map(&change),
+            pending: self.pending.as_deref().map(&change).map(Arc::new),
         }
+    }
+
+    /// These, without the secrets of the versions that expired by `now`. One that was only pending is gone.
+    pub(super) fn without_expired(&self, now: Timestamp) -> Self {
+        let expired = |version: &Version| version.expires().is_some_and(|date| date <= now);
+        let rest = self.map(|version| match version {
+            version if expired(version) => Version { sealer: None, ..version.clone() },
+            other => other.clone(),
+        });
+        Self { pending: self.pending.clone().filter(|pending| !expired(pending)), ..rest }
     }
 
     /// When the first version expires, of those that do.

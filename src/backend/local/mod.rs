@@ -16,9 +16,8 @@ mod due;
 mod gcm;
 #[cfg(test)]
 mod golden;
-#[cfg_attr(not(test), expect(dead_code, reason = "`GetParametersForImport` and `ImportKeyMaterial` will call it"))]
+mod import;
 mod import_token;
-#[cfg_attr(not(test), expect(dead_code, reason = "`GetParametersForImport` and `ImportKeyMaterial` will call it"))]
 mod import_wrapping;
 mod kdf;
 mod key;
@@ -63,6 +62,7 @@ pub use open::OpenError;
 pub use resolve::{Found, Keys, NamedBy};
 
 use crate::aws::{AccountId, AliasName, KeyArn, Operation, Region};
+use crate::clock::Clock;
 use crate::kms::{Answer, Exception, Input};
 use crate::random::Exhausted;
 
@@ -72,6 +72,7 @@ pub struct LocalBackend {
     directory: Arc<ArcSwap<Directory>>,
     changes: Changes,
     records: Arc<Records>,
+    clock: Clock,
 }
 
 /// Whether this backend answers the operation.
@@ -110,6 +111,9 @@ const fn is_served(operation: Operation) -> bool {
             | Op::GetKeyRotationStatus
             | Op::RotateKeyOnDemand
             | Op::ListKeyRotations
+            | Op::GetParametersForImport
+            | Op::ImportKeyMaterial
+            | Op::DeleteImportedKeyMaterial
     )
 }
 
@@ -138,6 +142,7 @@ impl LocalBackend {
             Operation::ListKeyPolicies => key_policy::list(input, keys),
             Operation::GetKeyRotationStatus => rotation::status(input, keys),
             Operation::ListKeyRotations => rotation::list(input, keys),
+            Operation::GetParametersForImport => import::parameters(&self.records, input, keys, self.clock.now()),
             other => Err(resolve::not_served(other)),
         }
     }
@@ -145,7 +150,7 @@ impl LocalBackend {
     /// Whether [`Self::answer`] takes longer than a millisecond, so that no worker may wait for it.
     #[must_use]
     pub fn is_slow(input: &Input) -> bool {
-        key_pairs::is_slow(input)
+        key_pairs::is_slow(input) || input.operation() == Operation::GetParametersForImport
     }
 
     /// Carries out an operation that changes something, whether or not the future that it returns is waited for.
@@ -179,6 +184,8 @@ impl LocalBackend {
             Operation::EnableKeyRotation => rotation::enable(directory, &input, &keys, now),
             Operation::DisableKeyRotation => rotation::disable(directory, &input, &keys),
             Operation::RotateKeyOnDemand => rotation::on_demand(&records, directory, &input, &keys, now),
+            Operation::ImportKeyMaterial => import::import(&records, directory, &input, &keys, now),
+            Operation::DeleteImportedKeyMaterial => import::delete(directory, &input, &keys),
             other => Err(resolve::not_served(other)),
         };
         let answer = self.changes.submit(Box::new(plan), done);

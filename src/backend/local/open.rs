@@ -110,7 +110,7 @@ impl LocalBackend {
         tracing::info!(path = %path.display(), keys, %revision, "key store opened");
         let directory = Arc::new(ArcSwap::from_pointee(directory));
         let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&directory), clock.clone())?;
-        Ok(Self { site, directory, changes, records })
+        Ok(Self { site, directory, changes, records, clock: clock.clone() })
     }
 }
 

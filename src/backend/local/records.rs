@@ -13,25 +13,28 @@ use serde::{Deserialize, Serialize};
 
 use super::Site;
 use super::directory::{Alias, Directory};
+use super::import_token::{self, ImportToken, InvalidToken};
 use super::key::{KeyState, KeyView, MultiRegion, Origin, Rotation};
 use super::key_spec::{KeySpec, KeyUsage};
 use super::key_tag::KeyTagger;
 use super::material::{Binding, KeyMaterial};
 use super::materials::{Import, Materials, RotationType, Version};
 use super::message::Sealer;
-use super::root_key::{RootKey, WrappingKey};
+use super::root_key::{ImportTokenKey, RootKey, WrappingKey};
 use super::store::{Kind, Row, RowId};
 use super::store_id::StoreId;
 use crate::aws::{AliasName, KeyArn, KeyId, Region, Tags};
 use crate::clock::Timestamp;
 use crate::kms::Exception;
 use crate::limits::Subject;
+use crate::random::Exhausted;
 
 /// What rows are made and read with.
 pub(super) struct Records {
     store: StoreId,
     wrapping: WrappingKey,
     tagger: KeyTagger,
+    import_tokens: ImportTokenKey,
 }
 
 /// A row that cannot be read.
@@ -138,7 +141,12 @@ struct AliasRecord {
 
 impl Records {
     pub(super) fn new(root_key: &RootKey, store: StoreId) -> Self {
-        Self { store, wrapping: root_key.wrapping_key(), tagger: root_key.key_tagger(&store) }
+        Self {
+            store,
+            wrapping: root_key.wrapping_key(),
+            tagger: root_key.key_tagger(&store),
+            import_tokens: root_key.import_token_key(&store),
+        }
     }
 
     /// What marks this store's blobs as its own.
@@ -149,6 +157,22 @@ impl Records {
     /// Material of a key, ready to seal with.
     pub(super) fn sealer(&self, arn: &KeyArn, material: KeyMaterial) -> Arc<Sealer> {
         Arc::new(Sealer::new(arn, material, &self.tagger))
+    }
+
+    /// A token in the form for clients, for imports into that key alone.
+    pub(super) fn seal_import_token(&self, token: &ImportToken, arn: &KeyArn) -> Result<Vec<u8>, Exhausted> {
+        token.seal(&self.import_tokens, &import_token::Binding { store: &self.store, key_arn: arn })
+    }
+
+    /// A token of that key that is good at `now`.
+    pub(super) fn open_import_token(
+        &self,
+        token: &[u8],
+        arn: &KeyArn,
+        now: Timestamp,
+    ) -> Result<ImportToken, InvalidToken> {
+        let binding = import_token::Binding { store: &self.store, key_arn: arn };
+        ImportToken::open(token, &self.import_tokens, &binding, now)
     }
 
     pub(super) fn key(&self, key: &KeyView) -> Result<Row, Exception> {

@@ -101,7 +101,6 @@ impl RootKey {
     }
 
     /// The key that seals the import tokens of the store with this id.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`GetParametersForImport` and `ImportKeyMaterial` will call it"))]
     pub(super) fn import_token_key(&self, store: &StoreId) -> ImportTokenKey {
         ImportTokenKey(self.derive(Label::ImportToken, store.as_bytes()))
     }

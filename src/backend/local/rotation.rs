@@ -162,9 +162,12 @@ fn entry(key: &KeyView, version: &Version) -> JsonObject {
         let described = Some(import.description.as_ref()).filter(|text| !text.is_empty());
         entry = entry
             .optional_text("KeyMaterialDescription", described)
-            .text("ImportState", if version.sealer.is_some() { "IMPORTED" } else { "PENDING_IMPORT" })
-            .text("ExpirationModel", import.expiration_model());
-        if let Some(date) = import.expires {
+            .text("ImportState", if version.sealer.is_some() { "IMPORTED" } else { "PENDING_IMPORT" });
+        // As `KeyMetadata`, it says of material alone that is there when it ends.
+        if version.sealer.is_some() {
+            entry = entry.text("ExpirationModel", import.expiration_model());
+        }
+        if let Some(date) = version.expires() {
             entry = entry.timestamp("ValidTo", date);
         }
     }

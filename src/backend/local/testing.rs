@@ -79,8 +79,8 @@ impl Local {
         let (records, entries) = loader.finish().unwrap();
         let (records, entries) = (Arc::new(records), Arc::new(arc_swap::ArcSwap::from_pointee(entries)));
         let now = Clock::Manual(clock.clone());
-        let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&entries), now).unwrap();
-        Self { backend: LocalBackend { site, directory: entries, changes, records }, clock, directory }
+        let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&entries), now.clone()).unwrap();
+        Self { backend: LocalBackend { site, directory: entries, changes, records, clock: now }, clock, directory }
     }
 
     /// How often the store was changed. Closes it.
