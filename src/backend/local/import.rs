@@ -14,13 +14,15 @@ use super::import_token::{ImportToken, InvalidToken};
 use super::import_wrapping::{self, NotUnwrapped, WrappingAlgorithm, wrapping_key_spec};
 use super::key::{KeyState, KeyView, Origin};
 use super::material::KeyMaterial;
-use super::materials::{Import, Materials, Version};
+use super::materials::{DOES_NOT_EXPIRE, EXPIRES, Import, Materials, Version};
 use super::records::Records;
 use super::{Keys, current, main_key, states};
 use crate::aws::{KeyMaterialId, Member};
 use crate::clock::Timestamp;
 use crate::kms::{Answer, Exception, ExceptionKind, Input, JsonObject};
 
+/// `ExpirationModel` when it is not sent.
+pub const DEFAULT_EXPIRATION_MODEL: &str = EXPIRES;
 /// How far ahead the end of imported material may be (API reference, `ImportKeyMaterial`).
 const LONGEST_VALIDITY: Duration = Duration::from_hours(365 * 24);
 
@@ -158,7 +160,7 @@ fn known_to_primary(directory: &Directory, key: &KeyView, id: KeyMaterialId) -> 
 /// When the material ends; `None` if never. Only the first of the texts is recorded from KMS.
 fn expiry(input: &Input, now: Timestamp) -> Result<Option<Timestamp>, Exception> {
     let valid_to = input.timestamp(Member::ValidTo);
-    if input.string(Member::ExpirationModel) == Some("KEY_MATERIAL_DOES_NOT_EXPIRE") {
+    if input.string(Member::ExpirationModel).unwrap_or(DEFAULT_EXPIRATION_MODEL) == DOES_NOT_EXPIRE {
         return match valid_to {
             None => Ok(None),
             Some(_) => Err(Exception::validation(

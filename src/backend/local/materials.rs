@@ -29,6 +29,11 @@ impl RotationType {
     }
 }
 
+/// The `ExpirationModel` of material that ends.
+pub(super) const EXPIRES: &str = "KEY_MATERIAL_EXPIRES";
+/// The `ExpirationModel` of material that does not.
+pub(super) const DOES_NOT_EXPIRE: &str = "KEY_MATERIAL_DOES_NOT_EXPIRE";
+
 /// What is known of material that was imported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Import {
@@ -41,7 +46,7 @@ pub(super) struct Import {
 impl Import {
     /// As `ExpirationModel` has it.
     pub(super) const fn expiration_model(&self) -> &'static str {
-        if self.expires.is_some() { "KEY_MATERIAL_EXPIRES" } else { "KEY_MATERIAL_DOES_NOT_EXPIRE" }
+        if self.expires.is_some() { EXPIRES } else { DOES_NOT_EXPIRE }
     }
 }
 

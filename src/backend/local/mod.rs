@@ -55,11 +55,13 @@ use directory::{Alias, Directory};
 use records::Records;
 
 pub use changes::Done;
+pub use import::DEFAULT_EXPIRATION_MODEL;
 pub use key::{ENCRYPTION_ALGORITHM, KeyState, KeyView, MultiRegion, Origin, Rotation};
 pub use key_spec::{KeySpec, KeyUsage};
 pub use manage::DEFAULT_PENDING_WINDOW_DAYS;
 pub use open::OpenError;
 pub use resolve::{Found, Keys, NamedBy};
+pub use rotation::DEFAULT_ROTATION_PERIOD_DAYS;
 
 use crate::aws::{AccountId, AliasName, KeyArn, Operation, Region};
 use crate::clock::Clock;

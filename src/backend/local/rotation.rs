@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::kms::{Answer, Exception, ExceptionKind, Input, JsonObject};
 
 /// `RotationPeriodInDays` when it is not sent.
-const DEFAULT_PERIOD_DAYS: u32 = 365;
+pub const DEFAULT_ROTATION_PERIOD_DAYS: u32 = 365;
 /// AWS's quota of rotations on demand in a key's life.
 const MOST_ON_DEMAND: usize = 25;
 /// How long before an automatic rotation none is begun on demand (API reference, `RotateKeyOnDemand`).
@@ -31,7 +31,7 @@ const LARGEST_PAGE: usize = 1000;
 /// Plans `EnableKeyRotation`. The first rotation is a period from now, also where only the period changes.
 pub(super) fn enable(directory: &Directory, input: &Input, keys: &Keys, now: Timestamp) -> Planned {
     let days = input.integer(Member::RotationPeriodInDays).and_then(|days| u32::try_from(days).ok());
-    let rotation = Rotation::every(days.unwrap_or(DEFAULT_PERIOD_DAYS), now);
+    let rotation = Rotation::every(days.unwrap_or(DEFAULT_ROTATION_PERIOD_DAYS), now);
     set(directory, input, keys, Some(rotation))
 }
 

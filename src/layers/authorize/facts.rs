@@ -6,7 +6,10 @@ use http::HeaderValue;
 use http::header::{REFERER, USER_AGENT};
 
 use crate::aws::{AliasName, EncryptionContext, Member, Operation};
-use crate::backend::local::{ENCRYPTION_ALGORITHM, Found, KeySpec, KeyUsage, Keys, NamedBy, Origin};
+use crate::backend::local::{
+    DEFAULT_EXPIRATION_MODEL, DEFAULT_ROTATION_PERIOD_DAYS, ENCRYPTION_ALGORITHM, Found, KeySpec, KeyUsage, Keys,
+    NamedBy, Origin,
+};
 use crate::credentials::Principal;
 use crate::kms::Input;
 use crate::policy::{CaselessName, ConditionKey, RequestContext, Values};
@@ -39,6 +42,11 @@ impl RequestContext for Facts<'_> {
             Key::EncryptionContextKeys => Values::many(self.encryption_context().iter().map(|(key, _)| key)),
             Key::EncryptionAlgorithm => Values::optional(self.encryption_algorithm()),
             Key::DataKeyPairSpec => Values::optional(self.input.string(Member::KeyPairSpec)),
+            Key::RotationPeriodInDays => self.rotation_period(),
+            Key::WrappingAlgorithm => Values::optional(self.input.string(Member::WrappingAlgorithm)),
+            Key::WrappingKeySpec => Values::optional(self.input.string(Member::WrappingKeySpec)),
+            Key::ExpirationModel => Values::optional(self.expiration_model()),
+            Key::ValidTo => self.valid_to(),
             Key::ReEncryptOnSameKey => self.re_encrypt_on_same_key(),
             Key::RequestAlias => Values::optional(self.request_alias()),
             Key::BypassPolicyLockoutSafetyCheck => self.bypass(),
@@ -98,6 +106,25 @@ impl Facts<'_> {
             return Values::Absent;
         }
         Values::boolean(self.input.boolean(Member::BypassPolicyLockoutSafetyCheck).unwrap_or_default())
+    }
+
+    fn rotation_period(&self) -> Values<'_> {
+        if self.input.operation() != Operation::EnableKeyRotation {
+            return Values::Absent;
+        }
+        let days = self.input.integer(Member::RotationPeriodInDays);
+        Values::owned(days.unwrap_or(DEFAULT_ROTATION_PERIOD_DAYS.into()).to_string())
+    }
+
+    fn expiration_model(&self) -> Option<&str> {
+        let imports = self.input.operation() == Operation::ImportKeyMaterial;
+        let model = self.input.string(Member::ExpirationModel).unwrap_or(DEFAULT_EXPIRATION_MODEL);
+        imports.then_some(model)
+    }
+
+    fn valid_to(&self) -> Values<'_> {
+        let date = self.input.timestamp(Member::ValidTo);
+        date.map_or(Values::Absent, |date| Values::owned(date.iso8601().to_string()))
     }
 
     fn pending_window(&self) -> Values<'_> {

@@ -374,3 +374,54 @@ fn a_policy_can_say_which_key_pairs_are_made() {
     let body = json!({"KeyId": ALIAS, "KeySpec": "AES_256"});
     assert!(judge(&world, GENERATE, &body).outcome.is_err(), "the condition key is absent there");
 }
+
+/// Whether a policy with this condition allows each of these requests, which name a key that is there.
+fn allowed_if(condition: &Value, operation: &str, bodies: &[Value]) -> Vec<bool> {
+    let policy = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Condition": condition});
+    let allowed = |body: &Value| {
+        let world = World::with_policy(policy.clone());
+        let mut body = body.clone();
+        body["KeyId"] = json!(world.key().as_str());
+        judge(&world, operation, &body).outcome.is_ok()
+    };
+    bodies.iter().map(allowed).collect()
+}
+
+#[test]
+fn a_policy_can_say_how_often_keys_are_rotated() {
+    let bodies = [json!({"RotationPeriodInDays": 180}), json!({"RotationPeriodInDays": 181}), json!({})];
+    let at_most = |days| json!({"NumericLessThanEquals": {"kms:RotationPeriodInDays": days}});
+    assert_eq!(allowed_if(&at_most(180), "EnableKeyRotation", &bodies), [true, false, false]);
+    assert_eq!(allowed_if(&at_most(365), "EnableKeyRotation", &bodies), [true; 3], "365 days unless it is said");
+    assert_eq!(allowed_if(&at_most(365), "DisableKeyRotation", &[json!({})]), [false], "the key is absent there");
+}
+
+#[test]
+fn a_policy_can_say_how_material_is_imported() {
+    let wrapped = |algorithm, spec| json!({"WrappingAlgorithm": algorithm, "WrappingKeySpec": spec});
+    let bodies = [wrapped("RSAES_OAEP_SHA_256", "RSA_4096"), wrapped("RSAES_OAEP_SHA_1", "RSA_4096")];
+    let condition =
+        json!({"StringEquals": {"kms:WrappingAlgorithm": "RSAES_OAEP_SHA_256", "kms:WrappingKeySpec": "RSA_4096"}});
+    assert_eq!(allowed_if(&condition, "GetParametersForImport", &bodies), [true, false]);
+    assert_eq!(allowed_if(&condition, "GetParametersForImport", &[wrapped("RSAES_OAEP_SHA_256", "RSA_2048")]), [false]);
+
+    let import = |more: Value| {
+        let mut body = json!({"ImportToken": "AA==", "EncryptedKeyMaterial": "AA=="});
+        more.as_object().unwrap().iter().for_each(|(name, value)| body[name] = value.clone());
+        body
+    };
+    // 2026-12-01T00:00:00Z and a second later.
+    let bodies = [
+        import(json!({"ValidTo": 1_796_083_200})),
+        import(json!({"ValidTo": 1_796_083_201, "ExpirationModel": "KEY_MATERIAL_EXPIRES"})),
+        import(json!({"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"})),
+    ];
+    let ends = json!({"StringEquals": {"kms:ExpirationModel": "KEY_MATERIAL_EXPIRES"}});
+    assert_eq!(allowed_if(&ends, "ImportKeyMaterial", &bodies), [true, true, false]);
+    let in_time = json!({"DateLessThanEquals": {"kms:ValidTo": "2026-12-01T00:00:00Z"}});
+    assert_eq!(allowed_if(&in_time, "ImportKeyMaterial", &bodies), [true, false, false]);
+    let nothing = [json!({})];
+    for condition in [ends, in_time] {
+        assert_eq!(allowed_if(&condition, "DeleteImportedKeyMaterial", &nothing), [false], "they are absent there");
+    }
+}
