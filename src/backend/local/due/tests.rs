@@ -91,7 +91,7 @@ fn a_rotation_that_came_a_little_late_moves_no_date() {
     let local = Local::new();
     let key = with_rotation(&local, 90);
     let due = local.entries().key(key.id()).unwrap().rotation.unwrap().next;
-    local.clock.set(due.plus(DAY - Duration::from_secs(1)));
+    local.clock.set(due.plus(Duration::from_secs(24 * 3600 - 1)));
     local.pass(0);
     assert_eq!(rotations(&local, &key), (automatic(1), 180.0));
 }
