@@ -136,6 +136,8 @@ macro_rules! operations {
     };
 }
 
+// `ReplicateKey` makes a key too, in the replica's region (developer guide, "Creating multi-Region replica keys").
+//
 // Columns: access level, class, longest body, flags, the members that name keys (the main one first, then the one
 // something is taken from), the permissions.
 operations! {
@@ -175,7 +177,8 @@ operations! {
     ListRetirableGrants: List, Read, USUAL_BODY, REPEATABLE, [], [ListRetirableGrants on Any];
     DescribeCustomKeyStores: Read, Read, USUAL_BODY, REPEATABLE, [], [DescribeCustomKeyStores on Any];
     CreateKey: Write, Management, POLICY_BODY, MUTATING, [], [CreateKey on Any];
-    ReplicateKey: Write, Management, POLICY_BODY, MUTATING, [KeyId], [ReplicateKey on Key(KeyId)];
+    ReplicateKey: Write, Management, POLICY_BODY, MUTATING, [KeyId],
+        [ReplicateKey on Key(KeyId), CreateKey on Any];
     PutKeyPolicy: PermissionsManagement, Management, POLICY_BODY, MUTATING | REPEATABLE, [KeyId],
         [PutKeyPolicy on Key(KeyId)];
     EnableKey: Write, Management, USUAL_BODY, MUTATING | REPEATABLE, [KeyId], [EnableKey on Key(KeyId)];
@@ -314,14 +317,17 @@ mod tests {
     }
 
     #[test]
-    fn only_re_encrypt_asks_for_other_actions_than_its_name() {
+    fn only_re_encrypt_and_replicate_key_ask_for_other_actions_than_their_names() {
         for operation in Operation::ALL {
             let actions: Vec<_> = operation.permissions().iter().map(|permission| permission.action).collect();
-            if *operation == Operation::ReEncrypt {
-                assert_eq!(actions, ["kms:ReEncryptFrom", "kms:ReEncryptTo"]);
-            } else {
-                assert!(actions.iter().all(|action| *action == format!("kms:{}", operation.name())), "{actions:?}");
-            }
+            let own = format!("kms:{}", operation.name());
+            let expected = match operation {
+                Operation::ReEncrypt => vec!["kms:ReEncryptFrom", "kms:ReEncryptTo"],
+                Operation::ReplicateKey => vec!["kms:ReplicateKey", "kms:CreateKey"],
+                // Once for each thing that it is done to.
+                _ => vec![own.as_str(); actions.len()],
+            };
+            assert_eq!(actions, expected);
         }
     }
 

@@ -30,7 +30,8 @@ pub struct Authorized {
     _made_here: (),
 }
 
-/// What `CreateKey` and `ReplicateKey` need too when they tag the key (API reference, `Tags`); it has no ARN yet.
+/// What `CreateKey` and `ReplicateKey` need too when they tag the key (API reference, `CreateKey`, `Tags`); the key has
+/// no ARN yet.
 const TAG_NEW_KEY: Permission = Permission { action: "kms:TagResource", resource: Resource::Any };
 
 /// The step that makes [`Authorized`].

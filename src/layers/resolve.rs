@@ -105,4 +105,16 @@ mod tests {
         assert_eq!(error.exception().kind().name(), "UnsupportedOperationException");
         assert!(error.exception().message().unwrap().contains("ListGrants is not served"));
     }
+
+    #[test]
+    fn a_key_is_looked_for_and_an_alias_recorded_in_the_region_that_is_asked() {
+        let world = World::new();
+        let key = world.key();
+        let body = json!({"KeyId": key.id().as_str()});
+        let error = Resolve(world.backend()).step(world.parsed(world.request_in("eu-west-1", "DescribeKey", &body)));
+        let absent = key.as_str().replace("us-east-1", "eu-west-1");
+        let text = format!("Key '{absent}' does not exist");
+        assert_eq!(error.unwrap_err().exception().message(), Some(text.as_str()));
+        assert_eq!(world.record()["awsRegion"], "eu-west-1");
+    }
 }

@@ -57,8 +57,8 @@ class Gateway:
         self.stdout, self.stderr = Lines(self.process.stdout), Lines(self.process.stderr)
 
     @classmethod
-    def quickstart(cls, data_dir, policy=None, under=()):
-        options = ["--json", *FREE_PORTS, "--data-dir", data_dir, *(["--policy", policy] if policy else [])]
+    def quickstart(cls, data_dir, policy=None, under=(), more=()):
+        options = ["--json", *FREE_PORTS, "--data-dir", data_dir, *(["--policy", policy] if policy else []), *more]
         gateway = cls(["quickstart", *options], data_dir / "audit.jsonl", under)
         try:
             made = gateway.stdout.wait_for(json.loads)

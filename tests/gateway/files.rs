@@ -42,6 +42,17 @@ fn a_configuration_that_is_right_is_said_to_be_right_and_nothing_is_made() {
 }
 
 #[test]
+fn all_regions_that_are_served_are_named_and_those_that_cannot_be_are_faults() {
+    let site = Site::new().set("replica_regions", "['eu-west-1', 'ap-south-1']");
+    let run = with_config("check", &site, &site.write());
+    assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{run:?}");
+    assert!(run.out.contains("account 111122223333 in us-east-1, eu-west-1, ap-south-1\n"), "{run:?}");
+    let site = Site::new().set("replica_regions", "['eu-west-1', 'eu-west-1', 'cn-north-1']");
+    let faults = ["replica_regions[1]", "named twice", "replica_regions[2]", "another partition", "2 faults found"];
+    at_fault(&site, &site.write(), &faults);
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read_is_named() {
     let site = Site::new();
     site.write();

@@ -54,15 +54,21 @@ pub(super) fn create(
 ) -> Planned {
     let asked = asked(input)?;
     key_policy::only_default(site, region, input)?;
-    if directory.region(region)?.keys.len() >= MOST_KEYS {
-        // KMS's text is not recorded.
-        return Err(Exception::limit_exceeded(format!("{MOST_KEYS} keys are there, which is the quota.")));
-    }
+    within_quota(directory, region)?;
     let key = new_key(site, region, records, asked, now)?;
     let answer = JsonObject::with_capacity(1024).object("KeyMetadata", metadata::answered(&key)).finish();
     let elements = JsonObject::with_capacity(1024).object("keyMetadata", metadata::recorded(&key)).finish_string();
     let answer = Answer { response_elements: Some(elements), created: Some((&key.arn).into()), ..Answer::new(answer) };
     Ok((vec![Edit::key(key)], answer))
+}
+
+/// Whether one key more may be in `region`.
+pub(super) fn within_quota(directory: &Directory, region: &Region) -> Result<(), Exception> {
+    if directory.region(region)?.keys.len() >= MOST_KEYS {
+        // KMS's text is not recorded.
+        return Err(Exception::limit_exceeded(format!("{MOST_KEYS} keys are there, which is the quota.")));
+    }
+    Ok(())
 }
 
 /// A new key, with material of its own if it is one to make data keys with.

@@ -8,6 +8,7 @@ use super::directory::Directory;
 use super::import;
 use super::key::{KeyView, Rotation};
 use super::materials::RotationType;
+use super::multi_region;
 use super::records::Records;
 use super::rotation;
 use crate::clock::Timestamp;
@@ -45,7 +46,7 @@ pub(super) fn plan(
     now: Timestamp,
 ) -> Result<(Vec<Edit>, Event), Exception> {
     if key.state.deletion_date().is_some_and(|date| date <= now) {
-        return Ok((vec![Edit::RemoveKey(key.arn.clone())], Event::DeleteKey));
+        return Ok((multi_region::remove(directory, key, now), Event::DeleteKey));
     }
     if key.materials.expires().is_some_and(|date| date <= now) {
         let rest = import::with_materials(key, key.materials.without_expired(now));

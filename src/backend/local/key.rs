@@ -179,6 +179,12 @@ impl KeyView {
         self.multi_region.as_ref().is_some_and(|keys| keys.primary != *self.arn.region())
     }
 
+    /// Whether it is the primary of a multi-Region key that has replicas.
+    #[must_use]
+    pub fn has_replicas(&self) -> bool {
+        self.multi_region.as_ref().is_some_and(|keys| keys.primary == *self.arn.region() && !keys.replicas.is_empty())
+    }
+
     /// When something happens to the key by itself: it is deleted, rotated, or its imported material expires.
     pub(super) fn due(&self) -> Option<Timestamp> {
         let rotates = self.state == KeyState::Enabled && !self.is_replica();

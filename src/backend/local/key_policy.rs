@@ -80,7 +80,7 @@ fn named_default(input: &Input) -> Result<(), Exception> {
 /// The policy of a key that was created without one, as `GetKeyPolicy` has it (developer guide, "Default key policy";
 /// the white space is that of the API reference's example): it delegates to the account, whose identity policies then
 /// decide alone.
-fn default(site: &Site, region: &Region) -> String {
+pub(super) fn default(site: &Site, region: &Region) -> String {
     let root = format!("arn:{}:iam::{}:root", region.partition().as_str(), site.account);
     format!(
         r#"{{

@@ -15,7 +15,7 @@ use crate::kms::{Answer, Exception, Input, JsonObject};
 pub const DEFAULT_PENDING_WINDOW_DAYS: i64 = 30;
 /// What the service takes, narrower than its model (API reference, `ScheduleKeyDeletion`).
 const SHORTEST_PENDING_WINDOW_DAYS: i64 = 7;
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Plans `EnableKey` and `DisableKey`.
 pub(super) fn switch(directory: &Directory, input: &Input, keys: &Keys, state: KeyState) -> Planned {
@@ -30,21 +30,23 @@ pub(super) fn schedule_deletion(directory: &Directory, input: &Input, keys: &Key
     let days = pending_window(input)?;
     let key = current(directory, keys)?;
     states::permits(input.operation(), key)?;
-    let date = now.plus(DAY * u32::try_from(days).unwrap_or_default());
-    let state = KeyState::PendingDeletion(date);
-    let body = || {
-        JsonObject::with_capacity(256)
-            .timestamp("DeletionDate", date)
-            .text("KeyId", key.arn.as_str())
-            .text("KeyState", state.name())
-            .integer("PendingWindowInDays", days)
+    let window = u32::try_from(days).unwrap_or_default();
+    // The waiting period of a primary key begins when its last replica is gone, so until then it has no date.
+    let state = if key.has_replicas() {
+        KeyState::PendingReplicaDeletion { days: window }
+    } else {
+        KeyState::PendingDeletion(now.plus(DAY * window))
     };
-    let recorded = JsonObject::with_capacity(256)
-        .text("keyId", key.arn.as_str())
-        .text("deletionDate", &date.iso8601().to_string())
-        .text("keyState", state.name())
-        .integer("pendingWindowInDays", days);
-    let answer = Answer { response_elements: Some(recorded.finish_string()), ..Answer::new(body().finish()) };
+    let (mut body, mut recorded) = (JsonObject::with_capacity(256), JsonObject::with_capacity(256));
+    recorded = recorded.text("keyId", key.arn.as_str());
+    if let Some(date) = state.deletion_date() {
+        body = body.timestamp("DeletionDate", date);
+        recorded = recorded.text("deletionDate", &date.iso8601().to_string());
+    }
+    body = body.text("KeyId", key.arn.as_str());
+    body = body.text("KeyState", state.name()).integer("PendingWindowInDays", days);
+    recorded = recorded.text("keyState", state.name()).integer("pendingWindowInDays", days);
+    let answer = Answer { response_elements: Some(recorded.finish_string()), ..Answer::new(body.finish()) };
     Ok((vec![with_state(key, state)], answer))
 }
 

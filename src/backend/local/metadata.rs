@@ -63,9 +63,43 @@ fn facts(key: &KeyView) -> Vec<Fact<'_>> {
     facts
 }
 
+/// Those of a replica in the answer to `ReplicateKey`, as recorded from KMS, which makes it behind the answer. Here it is
+/// made before, so whoever looks at it next sees the state that it is in from then on.
+fn facts_of_new_replica(key: &KeyView) -> Vec<Fact<'_>> {
+    let mut facts = facts(key);
+    facts.retain(|(name, ..)| *name != "CurrentKeyMaterialId");
+    for (name, _, value) in &mut facts {
+        match *name {
+            "Enabled" => *value = Value::Boolean(false),
+            "KeyState" => *value = Value::Text("Creating".into()),
+            _ => {}
+        }
+    }
+    facts
+}
+
 /// As `DescribeKey` answers it.
 pub(super) fn answered(key: &KeyView) -> JsonObject {
-    facts(key).into_iter().fold(JsonObject::with_capacity(1024), |object, (name, _, value)| match value {
+    answer(key, facts(key))
+}
+
+/// As `ReplicateKey` answers it.
+pub(super) fn answered_of_new_replica(key: &KeyView) -> JsonObject {
+    answer(key, facts_of_new_replica(key))
+}
+
+/// As CloudTrail records it.
+pub(super) fn recorded(key: &KeyView) -> JsonObject {
+    record(key, facts(key))
+}
+
+/// As CloudTrail records it of `ReplicateKey`.
+pub(super) fn recorded_of_new_replica(key: &KeyView) -> JsonObject {
+    record(key, facts_of_new_replica(key))
+}
+
+fn answer(key: &KeyView, facts: Vec<Fact<'_>>) -> JsonObject {
+    facts.into_iter().fold(JsonObject::with_capacity(1024), |object, (name, _, value)| match value {
         Value::Text(text) => object.text(name, &text),
         Value::Texts(texts) => object.texts(name, texts.iter().copied()),
         Value::Boolean(value) => object.boolean(name, value),
@@ -75,9 +109,8 @@ pub(super) fn answered(key: &KeyView) -> JsonObject {
     })
 }
 
-/// As CloudTrail records it.
-pub(super) fn recorded(key: &KeyView) -> JsonObject {
-    facts(key).into_iter().fold(JsonObject::with_capacity(1024), |object, (_, name, value)| match value {
+fn record(key: &KeyView, facts: Vec<Fact<'_>>) -> JsonObject {
+    facts.into_iter().fold(JsonObject::with_capacity(1024), |object, (_, name, value)| match value {
         Value::Text(text) => object.text(name, &text),
         Value::Texts(texts) => object.texts(name, texts.iter().copied()),
         Value::Boolean(value) => object.boolean(name, value),

@@ -31,6 +31,7 @@ mod material;
 mod materials;
 mod message;
 mod metadata;
+mod multi_region;
 mod open;
 mod pages;
 mod records;
@@ -98,6 +99,8 @@ const fn is_served(operation: Operation) -> bool {
             | Op::ScheduleKeyDeletion
             | Op::CancelKeyDeletion
             | Op::UpdateKeyDescription
+            | Op::ReplicateKey
+            | Op::UpdatePrimaryRegion
             | Op::CreateAlias
             | Op::UpdateAlias
             | Op::DeleteAlias
@@ -177,6 +180,8 @@ impl LocalBackend {
             Operation::ScheduleKeyDeletion => manage::schedule_deletion(directory, &input, &keys, now),
             Operation::CancelKeyDeletion => manage::cancel_deletion(directory, &input, &keys),
             Operation::UpdateKeyDescription => describe::update(directory, &input, &keys),
+            Operation::ReplicateKey => multi_region::replicate(&site, &records, directory, &input, &keys, now),
+            Operation::UpdatePrimaryRegion => multi_region::update_primary_region(directory, &input, &keys),
             Operation::CreateAlias => aliases::create(directory, &input, &keys, now),
             Operation::UpdateAlias => aliases::update(directory, &input, &keys, now),
             Operation::DeleteAlias => aliases::delete(directory, &input, &keys),

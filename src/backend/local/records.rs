@@ -243,7 +243,9 @@ impl Records {
             return Err("it has another id".into());
         }
         let region = site.regions.iter().find(|region| *region == arn.region() && arn.account() == site.account);
-        let region = region.ok_or_else(|| format!("it is of another region or account: {arn}"))?;
+        let region = region.ok_or_else(|| {
+            format!("it is of another region or account: {arn}; see region, replica_regions and account")
+        })?;
         // All keys of a region share its name.
         let arn = KeyArn::new(region, site.account, arn.id());
         let created = Timestamp::from_unix_micros(record.created_micros);

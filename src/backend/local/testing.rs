@@ -27,47 +27,58 @@ pub(super) fn region() -> Region {
     "us-east-1".parse().unwrap()
 }
 
-/// A backend of [`ACCOUNT`] in us-east-1.
+/// A backend of [`ACCOUNT`] in us-east-1, and in other regions if it is told so.
 pub(super) struct Local {
     pub(super) backend: LocalBackend,
     pub(super) clock: ManualClock,
+    regions: Vec<Region>,
     directory: TempDir,
 }
 
 impl Local {
     pub(super) fn new() -> Self {
+        Self::in_regions(&["us-east-1"])
+    }
+
+    pub(super) fn in_regions(regions: &[&str]) -> Self {
+        let regions: Vec<Region> = regions.iter().map(|region| region.parse().unwrap()).collect();
         let clock = ManualClock::new(Timestamp::parse_basic("20261123T182241Z").unwrap());
         let directory = tempfile::tempdir().unwrap();
-        let backend = open(directory.path(), "us-east-1", ACCOUNT, &clock).unwrap();
-        Self { backend, clock, directory }
+        let backend = open(directory.path(), &regions, ACCOUNT, &clock).unwrap();
+        Self { backend, clock, regions, directory }
     }
 
     /// The same store, closed and opened again.
     pub(super) fn reopened(self) -> Self {
-        self.reopened_for("us-east-1", ACCOUNT).unwrap()
+        let regions = self.regions.clone();
+        self.reopened_in(regions, ACCOUNT).unwrap()
     }
 
     pub(super) fn reopened_for(self, region: &str, account: &str) -> Result<Self, OpenError> {
-        let Self { backend, clock, directory } = self;
+        self.reopened_in(vec![region.parse().unwrap()], account)
+    }
+
+    fn reopened_in(self, regions: Vec<Region>, account: &str) -> Result<Self, OpenError> {
+        let Self { backend, clock, directory, .. } = self;
         drop(backend);
-        let backend = open(directory.path(), region, account, &clock)?;
-        Ok(Self { backend, clock, directory })
+        let backend = open(directory.path(), &regions, account, &clock)?;
+        Ok(Self { backend, clock, regions, directory })
     }
 
     /// The same store, once `edit` has changed its rows with all that a change of the gateway's own has.
     pub(super) fn edited(self, edit: impl FnOnce(&[Row]) -> Change) -> Result<Self, OpenError> {
-        let Self { backend, clock, directory } = self;
+        let Self { backend, clock, regions, directory } = self;
         drop(backend);
         let (mut store, rows) = store(directory.path());
         store.commit(&edit(&rows)).unwrap();
         drop(store);
-        let backend = open(directory.path(), "us-east-1", ACCOUNT, &clock)?;
-        Ok(Self { backend, clock, directory })
+        let backend = open(directory.path(), &regions, ACCOUNT, &clock)?;
+        Ok(Self { backend, clock, regions, directory })
     }
 
     /// The same backend on a store that takes no larger file than it has now.
     pub(super) fn on_a_full_disk(self) -> Self {
-        let Self { backend, clock, directory } = self;
+        let Self { backend, clock, regions, directory } = self;
         let site = backend.site.clone();
         drop(backend);
         let (store, rows) = store(directory.path());
@@ -80,7 +91,12 @@ impl Local {
         let (records, entries) = (Arc::new(records), Arc::new(arc_swap::ArcSwap::from_pointee(entries)));
         let now = Clock::Manual(clock.clone());
         let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&entries), now.clone()).unwrap();
-        Self { backend: LocalBackend { site, directory: entries, changes, records, clock: now }, clock, directory }
+        Self {
+            backend: LocalBackend { site, directory: entries, changes, records, clock: now },
+            clock,
+            regions,
+            directory,
+        }
     }
 
     /// How often the store was changed. Closes it.
@@ -116,10 +132,9 @@ impl Local {
     }
 }
 
-fn open(directory: &Path, region: &str, account: &str, clock: &ManualClock) -> Result<LocalBackend, OpenError> {
-    let (region, account): (Region, _) = (region.parse().unwrap(), account.parse().unwrap());
-    let clock = Clock::Manual(clock.clone());
-    LocalBackend::open(&directory.join("data"), &directory.join("root.key"), &[region], account, &clock)
+fn open(directory: &Path, regions: &[Region], account: &str, clock: &ManualClock) -> Result<LocalBackend, OpenError> {
+    let (account, clock) = (account.parse().unwrap(), Clock::Manual(clock.clone()));
+    LocalBackend::open(&directory.join("data"), &directory.join("root.key"), regions, account, &clock)
 }
 
 fn root_key(directory: &Path) -> RootKey {
@@ -139,13 +154,22 @@ impl Local {
     }
 
     pub(super) fn call_as(&self, caller: &str, operation: Operation, body: &Value) -> Result<Value, Exception> {
+        self.call_by(caller, &region(), operation, body)
+    }
+
+    /// As [`Self::call`], to the KMS of another region.
+    pub(super) fn call_in(&self, region: &str, operation: Operation, body: &Value) -> Result<Value, Exception> {
+        self.call_by(CALLER, &region.parse().unwrap(), operation, body)
+    }
+
+    fn call_by(&self, caller: &str, region: &Region, operation: Operation, body: &Value) -> Result<Value, Exception> {
         let caller: PrincipalArn = caller.parse().unwrap();
         let input = Input::parse(operation, body.to_string().as_bytes())?;
-        let keys = self.backend.resolve(&input, &caller, &region())?;
+        let keys = self.backend.resolve(&input, &caller, region)?;
         let answer = if operation.mutating() {
-            wait(self.backend.change(input, keys, region(), Box::new(|_| ())))
+            wait(self.backend.change(input, keys, region.clone(), Box::new(|_| ())))
         } else {
-            self.backend.answer(&input, &keys, &region())
+            self.backend.answer(&input, &keys, region)
         }?;
         Ok(if answer.body.is_empty() { Value::Null } else { serde_json::from_slice(&answer.body).unwrap() })
     }

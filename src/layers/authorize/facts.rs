@@ -53,6 +53,8 @@ impl RequestContext for Facts<'_> {
             Key::ScheduleKeyDeletionPendingWindowInDays => self.pending_window(),
             Key::RequestTag(name) => self.request_tag(name),
             Key::TagKeys => self.tag_keys(),
+            Key::PrimaryRegion => Values::optional(self.input.string(Member::PrimaryRegion)),
+            Key::ReplicaRegion => Values::optional(self.input.string(Member::ReplicaRegion)),
             _ => self.about_key(key).or_else(|| self.about_principal(key)).unwrap_or_else(|| self.about_call(key)),
         }
     }
@@ -145,10 +147,32 @@ impl Facts<'_> {
         Values::many(set.chain(self.input.strings(Member::TagKeys).iter().map(String::as_str)))
     }
 
-    /// Facts of the key, or for `CreateKey` of the key to be.
+    /// The primary key, when what is asked is to make or to tag its replica, which is done in the replica's region.
+    fn replicated(&self) -> Option<&Found> {
+        let replica = self.input.operation() == Operation::ReplicateKey && self.action != "kms:ReplicateKey";
+        self.keys.main.as_ref().filter(|_| replica)
+    }
+
+    /// Of the key, or of the one to be.
+    fn multi_region_key_type(&self) -> Option<&'static str> {
+        let (primary, replica) = (Some("PRIMARY"), Some("REPLICA"));
+        if self.replicated().is_some() {
+            return replica;
+        }
+        if self.input.operation() == Operation::CreateKey {
+            return primary.filter(|_| self.input.boolean(Member::MultiRegion).unwrap_or_default());
+        }
+        let key = &self.found?.key;
+        key.multi_region.as_ref()?;
+        if key.is_replica() { replica } else { primary }
+    }
+
+    /// Facts of the key, or for `CreateKey` and a replica of the key to be.
     fn about_key(&self, key: &ConditionKey) -> Option<Values<'_>> {
         use ConditionKey as Key;
         let creating = self.input.operation() == Operation::CreateKey;
+        // A replica to be is the primary key's like.
+        let found = self.found.or_else(|| self.replicated());
         let asked = |member, default| Values::one(self.input.string(member).unwrap_or(default));
         let values = match key {
             Key::KeySpec | Key::CustomerMasterKeySpec if creating => {
@@ -162,16 +186,11 @@ impl Facts<'_> {
             Key::MultiRegion if creating => {
                 Values::boolean(self.input.boolean(Member::MultiRegion).unwrap_or_default())
             }
-            Key::KeySpec | Key::CustomerMasterKeySpec => {
-                Values::optional(self.found.map(|found| found.key.spec.name()))
-            }
-            Key::KeyUsage | Key::CustomerMasterKeyUsage => {
-                Values::optional(self.found.map(|found| found.key.usage.name()))
-            }
-            Key::KeyOrigin => Values::optional(self.found.map(|found| found.key.origin.name())),
-            Key::MultiRegion => {
-                self.found.map_or(Values::Absent, |found| Values::boolean(found.key.id().multi_region()))
-            }
+            Key::KeySpec | Key::CustomerMasterKeySpec => Values::optional(found.map(|found| found.key.spec.name())),
+            Key::KeyUsage | Key::CustomerMasterKeyUsage => Values::optional(found.map(|found| found.key.usage.name())),
+            Key::KeyOrigin => Values::optional(found.map(|found| found.key.origin.name())),
+            Key::MultiRegion => found.map_or(Values::Absent, |found| Values::boolean(found.key.id().multi_region())),
+            Key::MultiRegionKeyType => Values::optional(self.multi_region_key_type()),
             Key::ResourceAliases => {
                 Values::many(self.found.into_iter().flat_map(|found| &found.key.aliases).map(AliasName::as_str))
             }
@@ -213,7 +232,10 @@ impl Facts<'_> {
             Key::SecureTransport => Values::boolean(context.peer.tls.is_some()),
             Key::CurrentTime => Values::owned(context.received_at.iso8601().to_string()),
             Key::EpochTime => Values::owned(context.received_at.unix_seconds().to_string()),
-            Key::RequestedRegion => Values::one(context.region().as_str()),
+            Key::RequestedRegion => {
+                let elsewhere = self.replicated().and_then(|_| self.input.string(Member::ReplicaRegion));
+                Values::one(elsewhere.unwrap_or(context.region().as_str()))
+            }
             Key::UserAgent => header(context.headers.get(USER_AGENT)),
             Key::Referer => header(context.headers.get(REFERER)),
             // Everything else belongs to sessions, organizations, VPCs and services of AWS's.

@@ -425,3 +425,98 @@ fn a_policy_can_say_how_material_is_imported() {
         assert_eq!(allowed_if(&condition, "DeleteImportedKeyMaterial", &nothing), [false], "they are absent there");
     }
 }
+
+/// A multi-Region key in us-east-1, made past the policies.
+fn multi_region_key(world: &World) -> KeyArn {
+    let (backend, region) = (world.backend(), "us-east-1".parse().unwrap());
+    let input = Input::parse(crate::aws::Operation::CreateKey, br#"{"MultiRegion": true}"#).unwrap();
+    let keys = backend.resolve(&input, &ORDERS_ARN.parse().unwrap(), &region).unwrap();
+    let answer = backend.change(input, keys, region, Box::new(|_| ()));
+    let answer = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(answer).unwrap();
+    let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+    answer["KeyMetadata"]["Arn"].as_str().unwrap().parse().unwrap()
+}
+
+fn when(sid: &str, action: &str, condition: &Value) -> Value {
+    json!({"Sid": sid, "Effect": "Allow", "Action": action, "Resource": "*", "Condition": condition})
+}
+
+#[test]
+fn a_replica_needs_leave_to_replicate_the_one_key_and_to_make_and_tag_one_where_it_is_to_be() {
+    let equals = |key: &str, value: &str| json!({"StringEquals": {key: value}});
+    let replicate = when(
+        "Replicate",
+        "kms:ReplicateKey",
+        &json!({
+            "StringEquals": {"aws:RequestedRegion": "us-east-1", "kms:ReplicaRegion": "eu-west-1",
+                             "kms:MultiRegionKeyType": "PRIMARY"},
+            "Bool": {"kms:MultiRegion": "true"},
+        }),
+    );
+    let create = when(
+        "Create",
+        "kms:CreateKey",
+        &json!({
+            "StringEquals": {"aws:RequestedRegion": "eu-west-1", "kms:MultiRegionKeyType": "REPLICA",
+                             "kms:KeySpec": "SYMMETRIC_DEFAULT", "kms:KeyUsage": "ENCRYPT_DECRYPT",
+                             "kms:KeyOrigin": "AWS_KMS"},
+            "Bool": {"kms:MultiRegion": "true", "kms:BypassPolicyLockoutSafetyCheck": "false"},
+        }),
+    );
+    let tag = when("Tag", "kms:TagResource", &equals("aws:RequestedRegion", "eu-west-1"));
+    let tags = json!([{"TagKey": "team", "TagValue": "orders"}]);
+    let all = [replicate.clone(), create.clone(), tag.clone()];
+    let judge = |policy: &[Value], more: Value| {
+        let world = World::with_policy(json!(policy));
+        let mut body = json!({"KeyId": multi_region_key(&world).id().as_str(), "ReplicaRegion": "eu-west-1"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        judge(&world, "ReplicateKey", &body)
+    };
+    let judged = judge(&all, json!({"Tags": tags}));
+    assert_eq!(judged.outcome, Ok(()));
+    assert_eq!(judged.reasons, json!([allowed_by("Replicate"), allowed_by("Create"), allowed_by("Tag")]));
+    assert_eq!(judge(&all[..2], json!({})).outcome, Ok(()));
+    for (policy, more, action) in [
+        (&all[..2], json!({"Tags": tags}), "kms:TagResource"),
+        (&all[..1], json!({}), "kms:CreateKey"),
+        (&all[1..], json!({}), "kms:ReplicateKey"),
+        (&all[..], json!({"ReplicaRegion": "ap-south-1"}), "kms:ReplicateKey"),
+        (&all[..], json!({"BypassPolicyLockoutSafetyCheck": true}), "kms:CreateKey"),
+    ] {
+        let judged = judge(policy, more);
+        assert!(judged.denied().contains(&format!("not authorized to perform: {action} ")), "{}", judged.denied());
+    }
+}
+
+#[test]
+fn a_policy_can_ask_for_the_primary_region_to_be_and_for_the_type_of_the_key() {
+    let body = |key: &KeyArn| json!({"KeyId": key.id().as_str(), "PrimaryRegion": "eu-west-1"});
+    for (region, allowed) in [("eu-west-1", true), ("us-east-1", false)] {
+        let condition = json!({"StringEquals": {"kms:PrimaryRegion": region}});
+        let world = World::with_policy(when("Promote", "kms:UpdatePrimaryRegion", &condition));
+        let key = multi_region_key(&world);
+        assert_eq!(judge(&world, "UpdatePrimaryRegion", &body(&key)).outcome.is_ok(), allowed, "{region}");
+    }
+    // A single-Region key has no type, and one to be has that which it is to have.
+    let condition = json!({"Null": {"kms:MultiRegionKeyType": "true"}});
+    let world = World::with_policy(when("Single", "kms:*", &condition));
+    world.key();
+    assert_eq!(judge(&world, "DescribeKey", &json!({"KeyId": ALIAS})).outcome, Ok(()));
+    for (body, allowed) in
+        [(json!({}), true), (json!({"MultiRegion": false}), true), (json!({"MultiRegion": true}), false)]
+    {
+        let world = World::with_policy(when("Single", "kms:*", &condition));
+        assert_eq!(judge(&world, "CreateKey", &body).outcome.is_ok(), allowed, "{body}");
+    }
+}
+
+#[test]
+fn what_is_asked_in_another_region_is_judged_by_it() {
+    let condition = json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}});
+    let policy = when("There", "kms:*", &condition);
+    for (region, allowed) in [("eu-west-1", true), ("us-east-1", false)] {
+        let world = World::with_policy(policy.clone());
+        let resolved = world.resolved(world.request_in(region, "ListKeys", &json!({})));
+        assert_eq!(judged(&world, Authorize.step(resolved)).outcome.is_ok(), allowed, "{region}");
+    }
+}

@@ -43,6 +43,18 @@ fn still_has(site: Site, key: &str) {
 }
 
 #[test]
+fn a_region_that_has_keys_cannot_be_taken_away() {
+    let gateway = Site::new().set("replica_regions", "['eu-west-1']").start();
+    let made = gateway.call(&gateway.site.admin, "CreateKey", &json!({"MultiRegion": true})).granted();
+    let id = made["KeyMetadata"]["KeyId"].as_str().unwrap();
+    let body = json!({"KeyId": id, "ReplicaRegion": "eu-west-1"});
+    gateway.call(&gateway.site.admin, "ReplicateKey", &body).granted();
+    let site = stopped(gateway).set("replica_regions", "[]");
+    refuses_to_start(&site, &[&format!("arn:aws:kms:eu-west-1:111122223333:key/{id}"), "see region, replica_regions"]);
+    still_has(site.set("replica_regions", "['ap-south-1', 'eu-west-1']"), id);
+}
+
+#[test]
 fn a_store_without_its_root_key_is_not_opened_and_gets_no_new_one() {
     let (site, key) = with_a_key();
     let (root_key, elsewhere) = (site.path("data/root.key"), site.path("copy"));
