@@ -159,6 +159,7 @@ impl App {
         let clock = Clock::System;
         let audit = Arc::new(audit_writer(&config.audit)?);
         let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.regions, config.account);
+        backend.record_in(Arc::clone(&audit));
         let parts = Parts {
             state: Arc::new(ArcSwap::from_pointee(Snapshot::new(config, listening.gateway, 0)?)),
             clock: clock.clone(),

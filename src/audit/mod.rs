@@ -1,4 +1,5 @@
-//! One record for every request that was read: a line of JSON in CloudTrail's shape.
+//! One record for every request that was read, and for all that happens to keys by itself: a line of JSON in
+//! CloudTrail's shape.
 //!
 //! The outermost layers open a [`Draft`], inner ones fill in what they learn, and the record is written when the
 //! last owner of the draft ends, whatever the way. [`Writer`] says how lines reach the file.
@@ -12,6 +13,7 @@ mod identity;
 mod json;
 mod record;
 mod recorder;
+mod service_event;
 mod sink;
 mod writer;
 
@@ -19,4 +21,5 @@ pub use console::line as console_line;
 pub use draft::{Additional, Arrived, Draft, Reason, TlsDetails};
 pub use identity::{unknown_identity, user_identity};
 pub use recorder::Recorder;
+pub use service_event::service_event;
 pub use writer::{Place, Ticket, Unwritable, Writer};

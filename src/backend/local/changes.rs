@@ -4,13 +4,14 @@
 //! that wait together are committed together; nobody is answered, and no reader sees anything, before the commit is
 //! on disk.
 //!
-//! Architecture invariant: what is published was committed, and what is answered was published.
+//! Architecture invariant: what is published was committed, and what is answered was published. What happens by itself
+//! has its place in the audit log before it is committed, as what is asked for has.
 
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TrySendError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,10 +19,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
 use super::directory::{Alias, Directory};
-use super::due;
+use super::due::{self, Event};
 use super::key::KeyView;
 use super::records::{self, Records};
 use super::store::{Change, Store};
+use crate::audit::{self, Writer};
 use crate::aws::{AliasName, KeyArn, Region};
 use crate::clock::{Clock, Timestamp};
 use crate::kms::{Answer, Exception, ExceptionKind};
@@ -79,7 +81,11 @@ pub(super) struct Changes {
     queue: Option<mpsc::SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
     failing: Arc<AtomicBool>,
+    audit: Audit,
 }
+
+/// Where it is recorded what happens by itself, once somebody says.
+type Audit = Arc<OnceLock<Arc<Writer>>>;
 
 impl Changes {
     /// Starts the thread, which owns the store from now on.
@@ -91,9 +97,11 @@ impl Changes {
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::sync_channel(QUEUE);
         let failing = Arc::new(AtomicBool::new(false));
-        let committer = Committer { store, records, directory, clock, failing: Arc::clone(&failing) };
+        let audit = Audit::default();
+        let (theirs, log) = (Arc::clone(&failing), Arc::clone(&audit));
+        let committer = Committer { store, records, directory, clock, failing: theirs, audit: log };
         let thread = thread::Builder::new().name("store".into()).spawn(move || committer.run(&jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), failing })
+        Ok(Self { queue: Some(queue), thread: Some(thread), failing, audit })
     }
 
     /// Queues a change. It is carried out whether or not the answer is waited for.
@@ -112,6 +120,11 @@ impl Changes {
         };
         Job::end(job.done, job.reply, Err(exception));
         answer
+    }
+
+    /// Lets happen what happens by itself, and records it in `audit`. Only the first call has an effect.
+    pub(super) fn record_in(&self, audit: Arc<Writer>) {
+        let _ = self.audit.set(audit);
     }
 
     /// Whether the last commit failed, or there will be no other because the thread has ended.
@@ -136,11 +149,11 @@ struct Committer {
     directory: Arc<ArcSwap<Directory>>,
     clock: Clock,
     failing: Arc<AtomicBool>,
+    audit: Audit,
 }
 
 impl Committer {
     fn run(mut self, jobs: &mpsc::Receiver<Job>) {
-        self.carry_out_due();
         loop {
             match jobs.recv_timeout(TICK) {
                 Ok(first) => self.commit(iter::once(first).chain(jobs.try_iter()).take(GROUP)),
@@ -186,21 +199,14 @@ impl Committer {
         }
     }
 
-    /// What happens to keys by itself, each in a commit of its own. What cannot be stored is tried again at the next
-    /// tick: until then the key is what it was, and no more than that is allowed with it.
+    /// What happens to keys by itself, one thing after another. What cannot be recorded or stored is tried again at the
+    /// next tick: until then the key is what it was, and no more than that is allowed with it.
     fn carry_out_due(&mut self) {
+        let Some(audit) = self.audit.get().map(Arc::clone) else { return };
         loop {
             let now = self.clock.now();
-            let mut directory = Directory::clone(&self.directory.load());
-            let Some(key) = directory.due(now).map(Arc::clone) else { return };
-            let mut change = Change::default();
-            let planned = due::plan(&self.records, &directory, &key, now);
-            let stored = planned.and_then(|(edits, event)| {
-                self.apply(edits, &mut directory, &mut change)?;
-                self.store(directory, &change)?;
-                Ok(event)
-            });
-            match stored {
+            let Some(key) = self.directory.load().due(now).map(Arc::clone) else { return };
+            match self.carry_out(&key, now, &audit) {
                 Ok(event) => tracing::info!(key = key.arn.as_str(), event = event.name(), "done on its due date"),
                 Err(exception) => {
                     tracing::error!(key = key.arn.as_str(), detail = exception.detail(), "what is due cannot be done");
@@ -208,6 +214,21 @@ impl Committer {
                 }
             }
         }
+    }
+
+    /// Does what is due of a key, in a commit of its own, and records it.
+    fn carry_out(&mut self, key: &Arc<KeyView>, now: Timestamp, audit: &Writer) -> Result<Event, Exception> {
+        let unwritable = |error: audit::Unwritable| Exception::kms_internal().with_detail(error.to_string());
+        let place = audit.reserve().map_err(unwritable)?;
+        let mut directory = Directory::clone(&self.directory.load());
+        let mut change = Change::default();
+        let (edits, event) = due::plan(&self.records, &directory, key, now)?;
+        self.apply(edits, &mut directory, &mut change)?;
+        self.store(directory, &change)?;
+        // Who does not wait for a record has it written at once, or as soon as the log takes records again.
+        drop(audit.enqueue(audit::service_event(event.name(), &key.arn, now).as_bytes()));
+        drop(place);
+        Ok(event)
     }
 
     /// A plan that panics costs its own request and not the thread that all changes need.

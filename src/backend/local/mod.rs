@@ -64,6 +64,7 @@ pub use open::OpenError;
 pub use resolve::{Found, Keys, NamedBy};
 pub use rotation::DEFAULT_ROTATION_PERIOD_DAYS;
 
+use crate::audit::Writer;
 use crate::aws::{AccountId, AliasName, KeyArn, Operation, Region};
 use crate::clock::Clock;
 use crate::kms::{Answer, Exception, Input};
@@ -222,6 +223,13 @@ impl LocalBackend {
         let answer = self.changes.submit(Box::new(make), Box::new(|_| ()));
         answer.blocking_recv().unwrap_or_else(|_| Err(stopped()))?;
         found(&self.directory.load())?.ok_or_else(|| Exception::not_found_alias(alias.as_str()))
+    }
+
+    /// Lets happen what happens to keys by itself, deletion and rotation on their dates and the end of imported material,
+    /// and records it in `audit`. Before this is called none of it does: nothing is done that would not be recorded.
+    /// Only the first call has an effect.
+    pub fn record_in(&self, audit: Arc<Writer>) {
+        self.changes.record_in(audit);
     }
 
     /// Why changes cannot be stored, if that is so; for readiness.

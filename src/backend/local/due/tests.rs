@@ -1,10 +1,47 @@
 //! What a key becomes when its date comes.
 
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use super::super::testing::Local;
 use super::*;
+use crate::audit::Writer;
 use crate::aws::{KeyArn, Operation};
+
+/// An audit log in memory, on a disk that may be full.
+#[derive(Clone, Default)]
+struct Log(Arc<(Mutex<Vec<u8>>, AtomicBool)>);
+
+impl Log {
+    fn full(&self, full: bool) {
+        self.0.1.store(full, Ordering::SeqCst);
+    }
+
+    fn records(&self) -> Vec<Value> {
+        let lines = self.0.0.lock().unwrap();
+        lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.1.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 #[test]
 fn a_key_is_deleted_on_its_date_with_its_aliases_and_not_before() {
@@ -150,4 +187,60 @@ fn a_rotation_that_is_switched_off_is_not_due() {
     local.pass(400);
     let listed = local.ok(Operation::ListKeyRotations, &json!({"KeyId": key.as_str()}));
     assert_eq!(listed["Rotations"], json!([]));
+}
+
+#[test]
+fn what_happens_by_itself_is_recorded_as_the_services_own_act_when_it_is_done() {
+    let (local, log) = (Local::new(), Log::default());
+    let key = local.create_key();
+    local.backend.record_in(Arc::new(Writer::inline(log.clone())));
+    local.ok(Operation::ScheduleKeyDeletion, &json!({"KeyId": key.as_str(), "PendingWindowInDays": 7}));
+    local.pass(6);
+    assert_eq!(log.records(), [Value::Null; 0]);
+    local.pass(1);
+    let records = log.records();
+    assert_eq!(records.len(), 1);
+    let record = &records[0];
+    assert_eq!((&record["eventName"], &record["eventType"]), (&json!("DeleteKey"), &json!("AwsServiceEvent")));
+    assert_eq!(record["resources"][0]["ARN"], key.as_str());
+    // 2026-11-23 and seven days.
+    assert_eq!(record["eventTime"], "2026-11-30T18:22:41Z");
+    local.pass(1);
+    assert_eq!(log.records().len(), 1, "it is done once, and recorded once");
+}
+
+#[test]
+fn what_cannot_be_recorded_does_not_happen_until_it_can() {
+    let (local, log) = (Local::new(), Log::default());
+    let (first, second) = (local.create_key(), local.create_key());
+    let writer = Arc::new(Writer::inline(log.clone()));
+    local.backend.record_in(Arc::clone(&writer));
+    local.ok(Operation::ScheduleKeyDeletion, &json!({"KeyId": first.as_str(), "PendingWindowInDays": 7}));
+    local.ok(Operation::ScheduleKeyDeletion, &json!({"KeyId": second.as_str(), "PendingWindowInDays": 8}));
+    log.full(true);
+    // The log is only found full when it is written: that record is kept, and what it tells of was done.
+    local.pass(7);
+    assert!(local.entries().key(first.id()).is_none() && writer.health().is_err());
+    local.pass(1);
+    assert!(local.entries().key(second.id()).is_some());
+    log.full(false);
+    local.pass(0);
+    assert!(local.entries().keys.is_empty());
+    let keys: Vec<_> = log.records().iter().map(|record| record["serviceEventDetails"]["keyId"].clone()).collect();
+    assert_eq!(keys, [first.id().as_str(), second.id().as_str()]);
+}
+
+#[test]
+fn without_an_audit_log_nothing_happens_by_itself() {
+    let local = Local::new();
+    let key = local.create_key();
+    local.schedule_deletion(&key);
+    let date = local.entries().key(key.id()).unwrap().state.deletion_date().unwrap();
+    local.clock.set(date);
+    // What is due is done behind each change.
+    local.create_key();
+    local.create_key();
+    assert!(local.entries().key(key.id()).is_some());
+    local.pass(0);
+    assert!(local.entries().key(key.id()).is_none());
 }
