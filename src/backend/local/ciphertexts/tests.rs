@@ -275,3 +275,25 @@ fn ciphertexts_outlive_the_process() {
     let local = local.reopened();
     assert_eq!(local.ok(Operation::Decrypt, &decrypt(&blob, &context()))["Plaintext"], HELLO);
 }
+
+#[test]
+fn a_key_of_another_kind_is_not_the_one_that_a_ciphertext_is_under() {
+    let Sealed { local, key, blob, .. } = sealed();
+    for (spec, usage) in [
+        ("HMAC_256", "GENERATE_VERIFY_MAC"),
+        ("ECC_NIST_P256", "SIGN_VERIFY"),
+        ("ECC_NIST_P384", "KEY_AGREEMENT"),
+        ("RSA_2048", "ENCRYPT_DECRYPT"),
+    ] {
+        let made = local.ok(Operation::CreateKey, &json!({"KeySpec": spec, "KeyUsage": usage}));
+        let other: KeyArn = made["KeyMetadata"]["Arn"].as_str().unwrap().parse().unwrap();
+        // Recorded from KMS, of HMAC keys.
+        let named = with(decrypt(&blob, &context()), "KeyId", other.as_str());
+        assert_eq!(local.refusal(Operation::Decrypt, &named), INCORRECT, "{spec}");
+        let from = with(re_encrypt(&blob, &key), "SourceKeyId", other.as_str());
+        assert_eq!(local.refusal(Operation::ReEncrypt, &from), INCORRECT, "{spec}");
+        // The code is recorded from KMS, of keys that sign.
+        let to = local.code(Operation::ReEncrypt, &re_encrypt(&blob, &other));
+        assert_eq!(to, "InvalidKeyUsageException", "{spec}");
+    }
+}

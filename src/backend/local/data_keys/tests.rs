@@ -203,3 +203,70 @@ fn nothing_is_encrypted_for_an_enclave_that_nobody_verified() {
     let body = json!({"CiphertextBlob": blob, "Recipient": recipient});
     assert_eq!(local.code(Operation::Decrypt, &body), "UnsupportedOperationException");
 }
+
+fn key_of(local: &Local, spec: &str, usage: &str) -> KeyArn {
+    let metadata = local.ok(Operation::CreateKey, &json!({"KeySpec": spec, "KeyUsage": usage}))["KeyMetadata"].clone();
+    metadata["Arn"].as_str().unwrap().parse().unwrap()
+}
+
+/// A spec of each usage that symmetric keys do not have.
+const OTHER_USAGES: [(&str, &str); 4] = [
+    ("RSA_2048", "SIGN_VERIFY"),
+    ("ECC_NIST_P256", "SIGN_VERIFY"),
+    ("HMAC_256", "GENERATE_VERIFY_MAC"),
+    ("ECC_NIST_P384", "KEY_AGREEMENT"),
+];
+
+#[test]
+fn a_key_of_another_usage_says_so_before_its_state_and_after_the_sizes() {
+    let local = Local::new();
+    for (spec, usage) in OTHER_USAGES {
+        let key = key_of(&local, spec, usage);
+        let rows = || {
+            let generate = BOTH.map(|operation| (operation, of(&key, json!({"KeySpec": "AES_256", "DryRun": true}))));
+            generate.into_iter().chain([(Operation::Encrypt, of(&key, json!({"Plaintext": "aGVsbG8="})))])
+        };
+        // Recorded from KMS for a part of these: the form is the same for all.
+        let refused = || {
+            for (operation, body) in rows() {
+                let name = operation.name();
+                let expected =
+                    format!("InvalidKeyUsageException: {key} key usage is {usage} which is not valid for {name}.");
+                assert_eq!(local.refusal(operation, &body), expected, "{spec}");
+            }
+        };
+        refused();
+        local.disable(&key);
+        refused();
+        for operation in BOTH {
+            assert_eq!(local.refusal(operation, &of(&key, json!({}))), SIZES, "{spec}");
+        }
+    }
+}
+
+#[test]
+fn an_rsa_key_that_encrypts_makes_no_data_keys() {
+    let local = Local::new();
+    let key = key_of(&local, "RSA_2048", "ENCRYPT_DECRYPT");
+    let data_key = of(&key, json!({"KeySpec": "AES_256", "DryRun": true}));
+    // Recorded from KMS.
+    let asymmetric = "InvalidKeyUsageException: You cannot generate a data key with an asymmetric CMK";
+    for operation in BOTH {
+        assert_eq!(local.refusal(operation, &data_key), asymmetric);
+    }
+    let encrypt = |more: Value| {
+        let mut body = of(&key, json!({"Plaintext": "aGVsbG8="}));
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        local.refusal(Operation::Encrypt, &body)
+    };
+    // The form is recorded from KMS, of HMAC keys.
+    let default = "InvalidKeyUsageException: Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048.";
+    assert_eq!(encrypt(json!({})), default);
+    let own = encrypt(json!({"EncryptionAlgorithm": "RSAES_OAEP_SHA_256"}));
+    assert!(own.starts_with("UnsupportedOperationException: ") && own.contains("not served"), "{own}");
+    local.disable(&key);
+    for operation in BOTH {
+        let disabled = format!("DisabledException: {key} is disabled.");
+        assert_eq!(local.refusal(operation, &data_key), disabled, "the state comes before the spec");
+    }
+}

@@ -154,6 +154,55 @@ fn what_is_not_served_says_so_and_everything_that_is_served_is_answered() {
 }
 
 #[test]
+fn what_keys_of_other_usages_are_for_is_not_served_once_the_request_is_sound() {
+    let local = Local::new();
+    let message = |more: Value| {
+        let mut body = json!({"Message": "AA=="});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (spec, usage, operation, sound) in [
+        ("ECC_NIST_P256", "SIGN_VERIFY", Operation::GetPublicKey, json!({})),
+        ("ECC_NIST_P256", "SIGN_VERIFY", Operation::Sign, message(json!({"SigningAlgorithm": "ECDSA_SHA_256"}))),
+        (
+            "RSA_2048",
+            "SIGN_VERIFY",
+            Operation::Verify,
+            message(json!({"SigningAlgorithm": "RSASSA_PSS_SHA_256", "Signature": "AA=="})),
+        ),
+        (
+            "HMAC_256",
+            "GENERATE_VERIFY_MAC",
+            Operation::GenerateMac,
+            message(json!({"MacAlgorithm": "HMAC_SHA_256", "DryRun": true})),
+        ),
+        (
+            "HMAC_256",
+            "GENERATE_VERIFY_MAC",
+            Operation::VerifyMac,
+            message(json!({"MacAlgorithm": "HMAC_SHA_256", "Mac": "AA=="})),
+        ),
+        (
+            "ECC_NIST_P384",
+            "KEY_AGREEMENT",
+            Operation::DeriveSharedSecret,
+            json!({"KeyAgreementAlgorithm": "ECDH", "PublicKey": "AA=="}),
+        ),
+    ] {
+        let made = local.ok(Operation::CreateKey, &json!({"KeySpec": spec, "KeyUsage": usage}));
+        let name = operation.name();
+        let expected =
+            format!("UnsupportedOperationException: {name} is not served by this version of kmsgate's local backend.");
+        let mut body = sound.clone();
+        body["KeyId"] = made["KeyMetadata"]["KeyId"].clone();
+        assert_eq!(local.refusal(operation, &body), expected);
+        assert_eq!(local.code(operation, &sound), "ValidationException", "{name} of no key");
+        body["KeyId"] = json!("k".repeat(2049));
+        assert_eq!(local.code(operation, &body), "ValidationException", "{name}");
+    }
+}
+
+#[test]
 fn a_view_that_was_taken_does_not_change_with_its_key() {
     let (local, key) = with_key();
     let input = Input::parse(GENERATE, data_key(key.as_str()).to_string().as_bytes()).unwrap();
