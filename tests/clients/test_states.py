@@ -1,0 +1,100 @@
+"""Every operation that is served on a key in every state that a key can be in, by boto3: AWS's table, cell by cell."""
+
+import itertools
+
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from states import ROWS, STATES, WITHOUT_KEY
+
+NAMES = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def kms(allow_all):
+    client = allow_all.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def other(kms):
+    return Key(kms, "Enabled")
+
+
+class Key:
+    """A key in a state, with an alias, and with a ciphertext from before it came into that state."""
+
+    def __init__(self, kms, state, other=None):
+        self.kms, self.other = kms, other
+        made = {"Origin": "EXTERNAL"} if state == "PendingImport" else {}
+        self.arn = kms.create_key(**made)["KeyMetadata"]["Arn"]
+        self.alias = self.new_alias()
+        if state == "PendingImport":
+            # Nothing was ever encrypted under it. This asks whether it could decrypt.
+            self.ciphertext = {"DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+        else:
+            sealed = kms.generate_data_key_without_plaintext(KeyId=self.arn, KeySpec="AES_256")
+            self.ciphertext = {"CiphertextBlob": sealed["CiphertextBlob"]}
+        match state:
+            case "Disabled":
+                kms.disable_key(KeyId=self.arn)
+            case "PendingDeletion":
+                kms.schedule_key_deletion(KeyId=self.arn)
+        assert self.metadata()["KeyState"] == state
+
+    def new_alias(self):
+        name = f"alias/states-{next(NAMES)}"
+        self.kms.create_alias(AliasName=name, TargetKeyId=self.arn)
+        return name
+
+    def metadata(self):
+        return self.kms.describe_key(KeyId=self.arn)["KeyMetadata"]
+
+
+def call(kms, operation, parameters):
+    """The exception of a refusal and its text; `None` for an answer."""
+    try:
+        getattr(kms, xform_name(operation))(**parameters)
+    except ClientError as error:
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400, error
+        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+    return None
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_key_is_done_to_what_its_state_lets_be_done(kms, other, row, state):
+    key = Key(kms, state, other)
+    parameters, before = row.parameters(key), key.metadata()
+    refusal = row.refusal(state, key.arn)
+    assert call(kms, row.operation, parameters) == refusal
+    if refusal:
+        assert key.metadata() == before
+
+
+def least(name, shape):
+    """The least that the model takes for a member."""
+    match shape.type_name:
+        case "structure":
+            return {name: least(name, shape.members[name]) for name in shape.required_members}
+        case "list":
+            return [least(name, shape.member)]
+        case "string" if name.endswith("Region"):
+            return "eu-west-1"
+        case "string":
+            return shape.enum[0] if shape.enum else "a"
+        case "blob":
+            return b"a"
+        case kind:
+            raise NotImplementedError(f"{name}: {kind}")
+
+
+def test_what_has_no_row_is_not_served(kms):
+    model = kms.meta.service_model
+    known = {row.operation for row in ROWS} | WITHOUT_KEY
+    assert known < set(model.operation_names)
+    for operation in set(model.operation_names) - known:
+        code, text = call(kms, operation, least("", model.operation_model(operation).input_shape))
+        assert code == "UnsupportedOperationException", (operation, code, text)
+        assert text.startswith(f"{operation} is not served"), text
