@@ -10,6 +10,7 @@ use tower::Service;
 
 use super::off_worker::{Busy, OffWorker};
 use super::{Admitted, Authorized};
+use crate::audit::Draft;
 use crate::backend::local::LocalBackend;
 use crate::error::Error;
 use crate::kms::{Answer, Exception};
@@ -45,11 +46,18 @@ impl BackendService {
             drop(held);
             answer
         };
+        async move { off_worker.run(work).await.unwrap_or_else(|Busy| Err(throttled(&draft))) }
+    }
+
+    /// Carries out a change that takes long before it is queued. Until it has begun it is given up with its client.
+    fn change_slowly(&self, authorized: Authorized) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
+        let Self { backend, off_worker } = self.clone();
+        let draft = authorized.context.draft.clone();
         async move {
-            off_worker.run(work).await.unwrap_or_else(|Busy| {
-                draft.limiter(LIMITER);
-                Err(Error::Throttled(LIMITER))
-            })
+            match off_worker.run(move || change(&backend, authorized)).await {
+                Ok(answer) => answer.await,
+                Err(Busy) => Err(throttled(&draft)),
+            }
         }
     }
 }
@@ -65,31 +73,50 @@ impl Service<Admitted> for BackendService {
 
     fn call(&mut self, admitted: Admitted) -> Self::Future {
         let authorized = admitted.authorized;
-        if LocalBackend::is_slow(&authorized.input) {
-            return Either::Right(Box::pin(self.slowly(authorized)));
-        }
-        let Authorized { context, input, keys, held, .. } = authorized;
-        if !input.operation().mutating() {
-            let answer = self.backend.answer(&input, &keys, context.region());
-            return Either::Left(ready(answer.map_err(Error::from)));
-        }
-        // The change goes on when its client has gone, and its record is written when it is done.
-        let draft = context.draft.clone();
-        draft.irrevocable();
-        let note = Box::new(move |outcome: Result<&Answer, &Exception>| {
-            match outcome {
-                Ok(answer) => super::audit::note(&draft, Ok(answer)),
-                Err(exception) => super::audit::note(&draft, Err(&exception.clone().into())),
+        let slow = LocalBackend::is_slow(&authorized.input);
+        match (authorized.input.operation().mutating(), slow) {
+            (false, false) => {
+                let Authorized { context, input, keys, .. } = authorized;
+                let answer = self.backend.answer(&input, &keys, context.region());
+                Either::Left(ready(answer.map_err(Error::from)))
             }
-            drop(held);
-        });
-        let answer = self.backend.change(input, keys, context.region().clone(), note);
-        Either::Right(Box::pin(async move { answer.await.map_err(Error::from) }))
+            (false, true) => Either::Right(Box::pin(self.slowly(authorized))),
+            (true, false) => Either::Right(Box::pin(change(&self.backend, authorized))),
+            (true, true) => Either::Right(Box::pin(self.change_slowly(authorized))),
+        }
     }
+}
+
+/// Carries out a change, which goes on when its client has gone. Its record is written when it is done.
+fn change(
+    backend: &LocalBackend,
+    authorized: Authorized,
+) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
+    let Authorized { context, input, keys, held, .. } = authorized;
+    let draft = context.draft.clone();
+    draft.irrevocable();
+    let note = Box::new(move |outcome: Result<&Answer, &Exception>| {
+        match outcome {
+            Ok(answer) => super::audit::note(&draft, Ok(answer)),
+            Err(exception) => super::audit::note(&draft, Err(&exception.clone().into())),
+        }
+        drop(held);
+    });
+    let answer = backend.change(input, keys, context.region().clone(), note);
+    async move { answer.await.map_err(Error::from) }
+}
+
+/// Who finds no place for slow work.
+fn throttled(draft: &Draft) -> Error {
+    draft.limiter(LIMITER);
+    Error::Throttled(LIMITER)
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use futures_util::FutureExt;
     use serde_json::{Value, json};
     use tower::ServiceBuilder;
@@ -296,5 +323,82 @@ mod tests {
         assert_eq!(error.exception().kind().name(), "DisabledException");
         let records = world.records();
         assert_eq!(records.last().unwrap()["errorCode"], "DisabledException");
+    }
+
+    const IMPORT: &str = "ImportKeyMaterial";
+
+    /// A key that waits for its material, and the request that brings it.
+    async fn import(world: &World) -> (Value, Value) {
+        let made = answered(world, "CreateKey", &json!({"Origin": "EXTERNAL"})).await.unwrap();
+        let key = made["KeyMetadata"]["KeyId"].clone();
+        let body = json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+        let parameters = answered(world, "GetParametersForImport", &body).await.unwrap();
+        let public_key = PublicEncryptingKey::from_der(&STANDARD.decode(text(&parameters["PublicKey"])).unwrap());
+        let public_key = OaepPublicEncryptingKey::new(public_key.unwrap()).unwrap();
+        let mut wrapped = vec![0; public_key.ciphertext_size()];
+        public_key.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 32], &mut wrapped, None).unwrap();
+        let request = json!({"KeyId": key, "ImportToken": parameters["ImportToken"],
+                             "EncryptedKeyMaterial": STANDARD.encode(wrapped),
+                             "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"});
+        (key, request)
+    }
+
+    fn text(value: &Value) -> &str {
+        value.as_str().unwrap()
+    }
+
+    async fn state(world: &World, key: &Value) -> Value {
+        answered(world, "DescribeKey", &json!({"KeyId": key})).await.unwrap()["KeyMetadata"]["KeyState"].clone()
+    }
+
+    #[tokio::test]
+    async fn material_is_unwrapped_off_the_worker_and_what_it_is_and_its_token_are_not_recorded() {
+        let world = World::new();
+        let (key, request) = import(&world).await;
+        let mut answer = BackendService::new(world.backend()).call(world.admitted(world.request(IMPORT, &request)));
+        assert!((&mut answer).now_or_never().is_none(), "the worker has waited for it");
+        assert!(answer.await.is_ok());
+        assert_eq!(state(&world, &key).await, "Enabled");
+        let records = world.records();
+        let record = records.iter().find(|record| record["eventName"] == IMPORT).unwrap();
+        assert_eq!(
+            record["requestParameters"],
+            json!({"keyId": key, "expirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"})
+        );
+        assert_eq!(record["responseElements"]["keyMaterialId"].as_str().unwrap().len(), 64);
+    }
+
+    #[tokio::test]
+    async fn an_import_that_has_begun_goes_on_without_its_client_and_one_that_waits_does_not() {
+        let world = World::new();
+        let (key, request) = import(&world).await;
+        let mut waits = stuck(&world, 1).call(world.admitted(world.request(IMPORT, &request)));
+        assert!((&mut waits).now_or_never().is_none());
+        drop(waits);
+        assert_eq!(world.records().last().unwrap()["errorCode"], "ClientDisconnected");
+        assert_eq!(state(&world, &key).await, "PendingImport");
+        let before = world.records().len();
+        let mut begun = BackendService::new(world.backend()).call(world.admitted(world.request(IMPORT, &request)));
+        assert!((&mut begun).now_or_never().is_none());
+        drop(begun);
+        for _ in 0..5_000 {
+            if world.records().len() > before {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let records = world.records();
+        let record = records.last().unwrap();
+        assert_eq!((&record["eventName"], record.get("errorCode")), (&json!(IMPORT), None));
+        assert_eq!(state(&world, &key).await, "Enabled");
+    }
+
+    #[tokio::test]
+    async fn an_import_that_finds_no_place_is_throttled_and_changes_nothing() {
+        let world = World::new();
+        let (key, request) = import(&world).await;
+        let error = answered_by(stuck(&world, 0), &world, IMPORT, &request).await.unwrap_err();
+        assert_eq!(error.exception().kind().name(), "ThrottlingException");
+        assert_eq!(state(&world, &key).await, "PendingImport");
     }
 }

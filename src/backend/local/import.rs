@@ -48,11 +48,15 @@ pub(super) fn parameters(records: &Records, input: &Input, keys: &Keys, now: Tim
     Ok(Answer::new(body.finish()))
 }
 
-/// Plans `ImportKeyMaterial`.
-///
-/// The material is unwrapped here, on the thread of changes: that takes a few milliseconds for a key of 4,096 bits,
-/// which is as long as a commit.
-pub(super) fn import(records: &Records, directory: &Directory, input: &Input, keys: &Keys, now: Timestamp) -> Planned {
+/// Plans `ImportKeyMaterial`, of which `imported` is what [`unwrapped`] came to.
+pub(super) fn import(
+    records: &Records,
+    directory: &Directory,
+    input: &Input,
+    keys: &Keys,
+    imported: Option<Result<KeyMaterial, Exception>>,
+    now: Timestamp,
+) -> Planned {
     let expires = expiry(input, now)?;
     let named = named(input)?;
     let asked_new = asked_new(input)?;
@@ -60,7 +64,7 @@ pub(super) fn import(records: &Records, directory: &Directory, input: &Input, ke
     takes_imports(key)?;
     states::permits(input.operation(), key)?;
     symmetric(key)?;
-    let material = unwrapped(records, key, input, now)?;
+    let material = imported.ok_or_else(|| Exception::kms_internal().with_detail("nothing was unwrapped"))??;
     let id = material.id();
     if named.is_some_and(|named| named != id) || !known_to_primary(directory, key, id) {
         return Err(Exception::incorrect_key_material());
@@ -141,8 +145,15 @@ fn with_import(key: &KeyView, asked_new: Option<bool>, version: Version) -> Resu
     }
 }
 
-/// Unwraps what was sent under the key of its token.
-fn unwrapped(records: &Records, key: &KeyView, input: &Input, now: Timestamp) -> Result<KeyMaterial, Exception> {
+/// Unwraps what was sent under the key of its token. Slow: milliseconds, for which no other change has to wait, so it
+/// is done before the change is planned.
+pub(super) fn unwrapped(
+    records: &Records,
+    input: &Input,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<KeyMaterial, Exception> {
+    let key = main_key(keys)?;
     let token = input.blob(Member::ImportToken).unwrap_or_default();
     let token = records.open_import_token(token, &key.arn, now)?;
     let wrapped = input.blob(Member::EncryptedKeyMaterial).unwrap_or_default();

@@ -153,10 +153,12 @@ impl LocalBackend {
         }
     }
 
-    /// Whether [`Self::answer`] takes longer than a millisecond, so that no worker may wait for it.
+    /// Whether [`Self::answer`] takes longer than a millisecond, or [`Self::change`] before it returns, so that no worker
+    /// may wait for it.
     #[must_use]
     pub fn is_slow(input: &Input) -> bool {
-        key_pairs::is_slow(input) || input.operation() == Operation::GetParametersForImport
+        let imports = [Operation::GetParametersForImport, Operation::ImportKeyMaterial];
+        key_pairs::is_slow(input) || imports.contains(&input.operation())
     }
 
     /// Carries out an operation that changes something, whether or not the future that it returns is waited for.
@@ -174,6 +176,8 @@ impl LocalBackend {
         done: Done,
     ) -> impl Future<Output = Result<Answer, Exception>> + Send + use<> {
         let (site, records) = (self.site.clone(), Arc::clone(&self.records));
+        let imports = input.operation() == Operation::ImportKeyMaterial;
+        let imported = imports.then(|| import::unwrapped(&records, &input, &keys, self.clock.now()));
         let plan = move |directory: &Directory, now| match input.operation() {
             Operation::CreateKey => create::create(&site, &region, &records, directory, &input, now),
             Operation::EnableKey => manage::switch(directory, &input, &keys, KeyState::Enabled),
@@ -192,7 +196,7 @@ impl LocalBackend {
             Operation::EnableKeyRotation => rotation::enable(directory, &input, &keys, now),
             Operation::DisableKeyRotation => rotation::disable(directory, &input, &keys),
             Operation::RotateKeyOnDemand => rotation::on_demand(&records, directory, &input, &keys, now),
-            Operation::ImportKeyMaterial => import::import(&records, directory, &input, &keys, now),
+            Operation::ImportKeyMaterial => import::import(&records, directory, &input, &keys, imported, now),
             Operation::DeleteImportedKeyMaterial => import::delete(directory, &input, &keys),
             other => Err(resolve::not_served(other)),
         };
