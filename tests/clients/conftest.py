@@ -32,11 +32,11 @@ def narrow(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def allow_all(tmp_path_factory):
-    """A quickstart whose principal may do everything."""
+    """A quickstart of two regions, whose principal may do everything."""
     directory = tmp_path_factory.mktemp("allow-all")
     policy = directory / "policy.json"
     policy.write_text(json.dumps(allow("kms:*")))
-    gateway = Gateway.quickstart(directory / "data", policy)
+    gateway = Gateway.quickstart(directory / "data", policy, more=["--replica-region", "eu-west-1"])
     yield gateway
     gateway.stop()
 

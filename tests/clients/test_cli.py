@@ -13,10 +13,9 @@ import pytest
 from botocore import xform_name
 from conformance import ONE_OF_EACH_CODE
 from gateway import FREE_PORTS, PATIENCE, Gateway
+from world import BLOBS
 
 ALLOWED = "arn:aws:iam::111122223333:user/quickstart"
-# The members that the CLI takes from files.
-BLOBS = {"CiphertextBlob", "Plaintext", "ImportToken", "EncryptedKeyMaterial"}
 
 
 @dataclass
@@ -138,6 +137,7 @@ def outcomes(allow_all, world, aws, tmp_path_factory):
 
     def run(number, case, own, request):
         parameters, options = json.loads(request), []
+        # The CLI takes bytes from files.
         for name in parameters.keys() & BLOBS:
             file = directory / f"{number}-{name}"
             file.write_bytes(base64.b64decode(parameters.pop(name)))

@@ -85,7 +85,7 @@ def test_a_kms_keyring_seals_and_opens_a_message(allow_all, kms, context):
 
 
 def test_each_keyring_of_several_opens_the_message(allow_all, kms, world, context):
-    first, second = (kms_keyring(kms, key) for key in (allow_all.key_arn, world["other"]))
+    first, second = (kms_keyring(kms, key) for key in (allow_all.key_arn, world.key("other").arn))
     both = CreateMultiKeyringInput(generator=first, child_keyrings=[second])
     message = seal(providers.create_multi_keyring(input=both), context)
     assert [open_message(keyring, message) for keyring in (first, second)] == [SECRET, SECRET]
@@ -112,8 +112,8 @@ def test_a_message_whose_context_was_changed_is_refused_by_the_key(allow_all, km
 
 
 def test_a_key_that_is_disabled_seals_nothing(allow_all, kms, world, context):
-    with pytest.raises(KmsError, match=re.escape(f"{world['disabled']} is disabled.")):
-        seal(kms_keyring(kms, world["disabled"]), context)
+    with pytest.raises(KmsError, match=re.escape(f"{world.key('disabled').arn} is disabled.")):
+        seal(kms_keyring(kms, world.key("disabled").arn), context)
     assert calls(allow_all, context["order"]) == [("GenerateDataKey", "DisabledException")]
 
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conformance import ONE_OF_EACH_CODE
 from gateway import PATIENCE, REGION, Lines
-from refusals import MISMATCH, REFUSALS
+from wire import MISMATCH
+from world import BLOBS
 
 CONTEXT = {"tenant": "blue", "team": "orders", "città": "Forlì £"}
 OTHER_ORDER = dict(reversed(CONTEXT.items()))
@@ -130,12 +132,12 @@ def test_what_is_encrypted_moves_to_another_key_and_context(allow_all, world, ad
         "ReEncrypt",
         CiphertextBlob=sealed["CiphertextBlob"],
         SourceEncryptionContext=CONTEXT,
-        DestinationKeyId=world["other"],
+        DestinationKeyId=world.key("other").arn,
         DestinationEncryptionContext={"tenant": "pink"},
     )
-    assert (moved["SourceKeyId"], moved["KeyId"]) == (allow_all.key_arn, world["other"])
+    assert (moved["SourceKeyId"], moved["KeyId"]) == (allow_all.key_arn, world.key("other").arn)
     opened = admin.answer("Decrypt", CiphertextBlob=moved["CiphertextBlob"], EncryptionContext={"tenant": "pink"})
-    assert (opened["Plaintext"], opened["KeyId"]) == (SECRET, world["other"])
+    assert (opened["Plaintext"], opened["KeyId"]) == (SECRET, world.key("other").arn)
 
 
 def test_random_bytes_are_as_many_as_were_asked_for(admin):
@@ -155,15 +157,18 @@ def test_what_no_policy_allows_is_refused_in_the_words_of_aws(narrow, javascript
     assert narrow.record(outcome["requestId"])["errorCode"] == "AccessDenied"
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
-def test_each_error_is_an_exception_of_its_own_class(allow_all, world, admin, refusal):
-    outcome = admin.call(refusal.operation, **world.fill(refusal.parameters))
+@pytest.mark.parametrize("case", ONE_OF_EACH_CODE, ids=lambda case: case.id)
+def test_each_error_is_an_exception_of_its_own_class(allow_all, world, admin, case):
+    own = case.prepared(world)
+    parameters = json.loads(own.fill(case.request))
+    parameters |= {name: base64.b64decode(parameters[name]) for name in parameters.keys() & BLOBS}
+    outcome = admin.call(case.operation, **parameters)
     error = outcome["error"]
-    modelled = refusal.code not in NOT_IN_THE_MODEL
-    assert (error["name"], outcome["status"], outcome["attempts"]) == (refusal.code, 400, 1)
-    assert error["type"] == (refusal.code if modelled else "KMSServiceException")
-    assert error["message"] == NO_TEXT if refusal.text == "" else refusal.says(error["message"], world), error
-    assert allow_all.record(outcome["requestId"])["errorCode"] == refusal.recorded
+    modelled = case.code not in NOT_IN_THE_MODEL
+    assert (error["name"], outcome["status"], outcome["attempts"]) == (case.code, case.status, 1)
+    assert error["type"] == (case.code if modelled else "KMSServiceException")
+    assert error["message"] == NO_TEXT if case.text == "" else case.says(error["message"], own), error
+    assert allow_all.record(outcome["requestId"])["errorCode"] == case.recorded
 
 
 @pytest.mark.parametrize(

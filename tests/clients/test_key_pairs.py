@@ -144,14 +144,14 @@ def test_a_private_key_does_not_open_under_another_context(allow_all, kms, conte
 def test_what_kms_refuses_is_refused_in_its_words(world, kms, operation, spec):
     call = getattr(kms, operation)
     dry_run = ("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
-    assert code_of(call, KeyId=world["key"], KeyPairSpec=spec, DryRun=True) == dry_run
+    assert code_of(call, KeyId=world.key("key").arn, KeyPairSpec=spec, DryRun=True) == dry_run
     for dry in [{}, {"DryRun": True}]:
-        disabled = world["disabled"]
+        disabled = world.key("disabled").arn
         assert code_of(call, KeyId=disabled, KeyPairSpec=spec, **dry) == (
             "DisabledException",
             f"{disabled} is disabled.",
         )
-        pending = world["pending"]
+        pending = world.key("pending").arn
         assert code_of(call, KeyId=pending, KeyPairSpec=spec, **dry) == (
             "KMSInvalidStateException",
             f"{pending} is pending deletion.",

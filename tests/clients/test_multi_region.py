@@ -26,7 +26,7 @@ def policy(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gateway(data_dir, policy):
-    gateway = Gateway.quickstart(data_dir, policy, ["--replica-region", OTHER])
+    gateway = Gateway.quickstart(data_dir, policy, more=["--replica-region", OTHER])
     yield gateway
     gateway.stop()
 
@@ -221,7 +221,7 @@ def test_a_region_that_is_not_served_is_refused_and_recorded_as_the_gateways_own
 
 def test_both_keys_are_there_after_a_kill(tmp_path, policy):
     """In a directory of its own: nothing may be lost with the program."""
-    first = Gateway.quickstart(tmp_path / "data", policy, ["--replica-region", OTHER])
+    first = Gateway.quickstart(tmp_path / "data", policy, more=["--replica-region", OTHER])
     with closing(first.client()) as own:
         key = own.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
         own.replicate_key(KeyId=key, ReplicaRegion=OTHER)

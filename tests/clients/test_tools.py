@@ -115,7 +115,7 @@ def test_the_encryption_cli_seals_by_a_key_and_opens_by_discovery(allow_all, enc
 
 
 def test_the_encryption_cli_seals_nothing_by_a_key_that_is_disabled(allow_all, world, encryption_cli):
-    order, key = uuid.uuid4().hex, world["disabled"]
+    order, key = uuid.uuid4().hex, world.key("disabled").arn
     status, sealed, error = encryption_cli("--encrypt", [f"key={key}"], [f"order={order}"], SECRET)
     assert (status != 0, sealed) == (True, b"")
     assert f"Master Key {key} unable to generate data key" in error

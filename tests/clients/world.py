@@ -26,6 +26,9 @@ from gateway import REGION
 from wire import exchange
 from wrapping import wrap
 
+# The members of requests that are bytes.
+BLOBS = {"CiphertextBlob", "Plaintext", "ImportToken", "EncryptedKeyMaterial"}
+
 # For each kind of key what CreateKey is asked for, and what is then done to it.
 KINDS = {
     "key": ({}, []),
