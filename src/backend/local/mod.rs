@@ -33,6 +33,7 @@ mod message;
 mod metadata;
 mod multi_region;
 mod open;
+mod operations;
 mod pages;
 mod records;
 mod resolve;
@@ -53,6 +54,7 @@ use arc_swap::ArcSwap;
 use changes::{Changes, Edit};
 use create::NewKey;
 use directory::{Alias, Directory};
+use operations::{Change, Handler, Question};
 use records::Records;
 
 pub use changes::Done;
@@ -79,50 +81,6 @@ pub struct LocalBackend {
     clock: Clock,
 }
 
-/// Whether this backend answers the operation.
-const fn is_served(operation: Operation) -> bool {
-    use Operation as Op;
-    matches!(
-        operation,
-        Op::GenerateDataKeyWithoutPlaintext
-            | Op::GenerateDataKey
-            | Op::GenerateDataKeyPair
-            | Op::GenerateDataKeyPairWithoutPlaintext
-            | Op::Encrypt
-            | Op::Decrypt
-            | Op::ReEncrypt
-            | Op::GenerateRandom
-            | Op::CreateKey
-            | Op::DescribeKey
-            | Op::ListKeys
-            | Op::EnableKey
-            | Op::DisableKey
-            | Op::ScheduleKeyDeletion
-            | Op::CancelKeyDeletion
-            | Op::UpdateKeyDescription
-            | Op::ReplicateKey
-            | Op::UpdatePrimaryRegion
-            | Op::CreateAlias
-            | Op::UpdateAlias
-            | Op::DeleteAlias
-            | Op::ListAliases
-            | Op::TagResource
-            | Op::UntagResource
-            | Op::ListResourceTags
-            | Op::GetKeyPolicy
-            | Op::PutKeyPolicy
-            | Op::ListKeyPolicies
-            | Op::EnableKeyRotation
-            | Op::DisableKeyRotation
-            | Op::GetKeyRotationStatus
-            | Op::RotateKeyOnDemand
-            | Op::ListKeyRotations
-            | Op::GetParametersForImport
-            | Op::ImportKeyMaterial
-            | Op::DeleteImportedKeyMaterial
-    )
-}
-
 impl LocalBackend {
     /// Answers an operation that changes nothing, asked of the KMS of `region`. `keys` are what [`Self::resolve`] found
     /// for `input`.
@@ -131,26 +89,16 @@ impl LocalBackend {
     ///
     /// KMS's refusals, in KMS's order.
     pub fn answer(&self, input: &Input, keys: &Keys, region: &Region) -> Result<Answer, Exception> {
-        match input.operation() {
-            Operation::GenerateDataKeyWithoutPlaintext => data_keys::generate_without_plaintext(input, keys),
-            Operation::GenerateDataKey => data_keys::generate(input, keys),
-            Operation::GenerateDataKeyPair => key_pairs::generate(input, keys),
-            Operation::GenerateDataKeyPairWithoutPlaintext => key_pairs::generate_without_plaintext(input, keys),
-            Operation::Encrypt => data_keys::encrypt(input, keys),
-            Operation::Decrypt => self.decrypt(input, keys),
-            Operation::ReEncrypt => self.re_encrypt(input, keys),
-            Operation::GenerateRandom => data_keys::generate_random(input),
-            Operation::DescribeKey => describe::describe(keys),
-            Operation::ListKeys => describe::list(region, &self.directory.load(), input),
-            Operation::ListAliases => aliases::list(&self.site, region, &self.directory.load(), input, keys),
-            Operation::ListResourceTags => tags::list(input, keys),
-            Operation::GetKeyPolicy => key_policy::get(&self.site, region, input, keys),
-            Operation::ListKeyPolicies => key_policy::list(input, keys),
-            Operation::GetKeyRotationStatus => rotation::status(input, keys),
-            Operation::ListKeyRotations => rotation::list(input, keys),
-            Operation::GetParametersForImport => import::parameters(&self.records, input, keys, self.clock.now()),
-            other => Err(resolve::not_served(other)),
+        match operations::handler(input.operation()) {
+            Some(Handler::Answer(answer)) => answer(&Question { backend: self, region, input, keys }),
+            _ => Err(operations::not_served(input.operation())),
         }
+    }
+
+    /// Whether this backend serves the operation.
+    #[must_use]
+    pub const fn serves(operation: Operation) -> bool {
+        operations::handler(operation).is_some()
     }
 
     /// Whether [`Self::answer`] takes longer than a millisecond, or [`Self::change`] before it returns, so that no worker
@@ -178,27 +126,12 @@ impl LocalBackend {
         let (site, records) = (self.site.clone(), Arc::clone(&self.records));
         let imports = input.operation() == Operation::ImportKeyMaterial;
         let imported = imports.then(|| import::unwrapped(&records, &input, &keys, self.clock.now()));
-        let plan = move |directory: &Directory, now| match input.operation() {
-            Operation::CreateKey => create::create(&site, &region, &records, directory, &input, now),
-            Operation::EnableKey => manage::switch(directory, &input, &keys, KeyState::Enabled),
-            Operation::DisableKey => manage::switch(directory, &input, &keys, KeyState::Disabled),
-            Operation::ScheduleKeyDeletion => manage::schedule_deletion(directory, &input, &keys, now),
-            Operation::CancelKeyDeletion => manage::cancel_deletion(directory, &input, &keys),
-            Operation::UpdateKeyDescription => describe::update(directory, &input, &keys),
-            Operation::ReplicateKey => multi_region::replicate(&site, &records, directory, &input, &keys, now),
-            Operation::UpdatePrimaryRegion => multi_region::update_primary_region(directory, &input, &keys),
-            Operation::CreateAlias => aliases::create(directory, &input, &keys, now),
-            Operation::UpdateAlias => aliases::update(directory, &input, &keys, now),
-            Operation::DeleteAlias => aliases::delete(directory, &input, &keys),
-            Operation::TagResource => tags::tag(directory, &input, &keys),
-            Operation::UntagResource => tags::untag(directory, &input, &keys),
-            Operation::PutKeyPolicy => key_policy::put(&site, &region, directory, &input, &keys),
-            Operation::EnableKeyRotation => rotation::enable(directory, &input, &keys, now),
-            Operation::DisableKeyRotation => rotation::disable(directory, &input, &keys),
-            Operation::RotateKeyOnDemand => rotation::on_demand(&records, directory, &input, &keys, now),
-            Operation::ImportKeyMaterial => import::import(&records, directory, &input, &keys, imported, now),
-            Operation::DeleteImportedKeyMaterial => import::delete(directory, &input, &keys),
-            other => Err(resolve::not_served(other)),
+        let plan = move |directory: &Directory, now| match operations::handler(input.operation()) {
+            Some(Handler::Change(plan)) => {
+                let (site, records, region, input, keys) = (&site, &*records, &region, &input, &keys);
+                plan(Change { site, records, directory, region, input, keys, imported, now })
+            }
+            _ => Err(operations::not_served(input.operation())),
         };
         let answer = self.changes.submit(Box::new(plan), done);
         async move { answer.await.unwrap_or_else(|_| Err(stopped())) }

@@ -6,7 +6,7 @@ use super::blob::Blob;
 use super::directory::Regional;
 use super::key::KeyView;
 use super::key_tag::KeyTagger;
-use super::{LocalBackend, Site};
+use super::{LocalBackend, Site, operations};
 use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Region, Resource};
 use crate::credentials::PrincipalArn;
 use crate::kms::{Exception, Input};
@@ -87,7 +87,7 @@ impl LocalBackend {
                 (place.alias_target(input, caller)?, old)
             }
             Operation::DeleteAlias => (place.aliased(input, caller)?, None),
-            _ if !super::is_served(operation) => return Err(not_served(operation)),
+            _ if !Self::serves(operation) => return Err(operations::not_served(operation)),
             _ => (operation.key().map(named).transpose()?.flatten(), None),
         };
         Ok(Keys { main, source })
@@ -187,11 +187,6 @@ fn foreign(operation: Operation, member: Member, caller: &PrincipalArn) -> Excep
          Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
         caller.caller()
     ))
-}
-
-pub(super) fn not_served(operation: Operation) -> Exception {
-    let name = operation.name();
-    Exception::unsupported(format!("{name} is not served by this version of kmsgate's local backend."))
 }
 
 #[cfg(test)]

@@ -142,12 +142,12 @@ fn what_is_not_served_says_so_and_everything_that_is_served_is_answered() {
         "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048", "ImportToken": "AA==",
         "EncryptedKeyMaterial": "AA==", "Message": "AA==", "SigningAlgorithm": "ECDSA_SHA_256", "Signature": "AA==",
         "MacAlgorithm": "HMAC_SHA_256", "Mac": "AA==", "KeyAgreementAlgorithm": "ECDH", "PublicKey": "AA=="});
-    for operation in Operation::ALL.iter().copied().filter(|operation| !super::super::is_served(*operation)) {
+    for operation in Operation::ALL.iter().copied().filter(|operation| !LocalBackend::serves(*operation)) {
         let refusal = local.refusal(operation, &body);
         assert!(refusal.starts_with("UnsupportedOperationException: "), "{operation:?}: {refusal}");
         assert!(refusal.contains(operation.name()), "{refusal}");
     }
-    for operation in Operation::ALL.iter().copied().filter(|operation| super::super::is_served(*operation)) {
+    for operation in Operation::ALL.iter().copied().filter(|operation| LocalBackend::serves(*operation)) {
         let refusal = local.refusal(operation, &json!({}));
         assert!(!refusal.starts_with("UnsupportedOperationException"), "{operation:?}: {refusal}");
     }
