@@ -64,6 +64,8 @@ def re_encrypt(source, destination):
 ROWS = [
     Row("GenerateDataKeyWithoutPlaintext", "ok 1 3 5", with_key(KeySpec="AES_256")),
     Row("GenerateDataKey", "ok 1 3 5", with_key(NumberOfBytes=64)),
+    Row("GenerateDataKeyPair", "ok 1 3 5", with_key(KeyPairSpec="ECC_NIST_P256")),
+    Row("GenerateDataKeyPairWithoutPlaintext", "ok 1 3 5", with_key(KeyPairSpec="ECC_NIST_P256")),
     Row("Encrypt", "ok 1 3 5", with_key(Plaintext=b"hello")),
     Row("Decrypt", "ok 1 3 5", lambda key: key.ciphertext | {"KeyId": key.arn}),
     Row("ReEncrypt", "ok 1 3 5", lambda key: re_encrypt(key, key.other) | {"SourceKeyId": key.arn}, "from"),
