@@ -18,6 +18,7 @@ NOTES = {
     "3": ("KMSInvalidStateException", "{arn} is pending deletion."),
     "4": ("KMSInvalidStateException", "{arn} is not pending deletion."),
     "5": ("KMSInvalidStateException", "{arn} is pending import."),
+    "6": ("UnsupportedOperationException", "{arn} origin is EXTERNAL which is not valid for this operation."),
 }
 
 DEFAULT_POLICY = json.dumps({
@@ -85,6 +86,12 @@ ROWS = [
     Row("TagResource", "ok ok 3 ok", with_key(Tags=[{"TagKey": "team", "TagValue": "blue"}])),
     Row("UntagResource", "ok ok 3 ok", with_key(TagKeys=["team"])),
     Row("ListResourceTags", "ok ok ok ok"),
+    Row("EnableKeyRotation", "ok 1 3 6"),
+    Row("DisableKeyRotation", "ok 1 3 6"),
+    Row("GetKeyRotationStatus", "ok ok ok 6"),
+    Row("RotateKeyOnDemand", "ok 1 3 5"),
+    # Not in AWS's table; it only reads.
+    Row("ListKeyRotations", "ok ok ok ok"),
     Row("GetKeyPolicy", "ok ok ok ok"),
     Row("PutKeyPolicy", "ok ok ok ok", with_key(Policy=DEFAULT_POLICY)),
     Row("ListKeyPolicies", "ok ok ok ok"),
