@@ -19,8 +19,12 @@ NOTES = {
     "4": ("KMSInvalidStateException", "{arn} is not pending deletion."),
     "5": ("KMSInvalidStateException", "{arn} is pending import."),
     "6": ("UnsupportedOperationException", "{arn} origin is EXTERNAL which is not valid for this operation."),
+    "7": ("UnsupportedOperationException", "{arn} origin is EXTERNAL which is not valid for this operation."),
+    "8": ("KMSInvalidStateException", "{arn} is pending deletion."),
+    "9": ("UnsupportedOperationException", "{arn} origin is AWS_KMS which is not valid for this operation."),
 }
 
+WRAPPING = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
 DEFAULT_POLICY = json.dumps({
     "Version": "2012-10-17",
     "Id": "key-default-1",
@@ -41,6 +45,8 @@ class Row:
     parameters: Callable = lambda key: {"KeyId": key.arn}
     # What tells rows of one operation apart.
     of: str = ""
+    # Of the key, in all states but that of a key which has no material yet.
+    origin: str = "AWS_KMS"
 
     def refusal(self, state, arn):
         """The exception and its text for a key in this state, or `None`."""
@@ -92,6 +98,17 @@ ROWS = [
     Row("RotateKeyOnDemand", "ok 1 3 5"),
     # Not in AWS's table; it only reads.
     Row("ListKeyRotations", "ok ok ok ok"),
+    # Of imported material: its origin comes before its state, as the column of keys pending import has it.
+    Row("EnableKeyRotation", "7 7 7 6", of="imported", origin="EXTERNAL"),
+    Row("DisableKeyRotation", "7 7 7 6", of="imported", origin="EXTERNAL"),
+    Row("GetKeyRotationStatus", "7 7 7 6", of="imported", origin="EXTERNAL"),
+    Row("RotateKeyOnDemand", "ok 1 3 5", of="imported", origin="EXTERNAL"),
+    Row("GetParametersForImport", "9 9 9 ok", with_key(**WRAPPING)),
+    Row("GetParametersForImport", "ok ok 8 ok", with_key(**WRAPPING), "imported", "EXTERNAL"),
+    Row("ImportKeyMaterial", "9 9 9 ok", lambda key: key.wrapped | {"KeyId": key.arn}),
+    Row("ImportKeyMaterial", "ok ok 8 ok", lambda key: key.wrapped | {"KeyId": key.arn}, "imported", "EXTERNAL"),
+    Row("DeleteImportedKeyMaterial", "9 9 9 ok"),
+    Row("DeleteImportedKeyMaterial", "ok ok ok ok", of="imported", origin="EXTERNAL"),
     Row("GetKeyPolicy", "ok ok ok ok"),
     Row("PutKeyPolicy", "ok ok ok ok", with_key(Policy=DEFAULT_POLICY)),
     Row("ListKeyPolicies", "ok ok ok ok"),

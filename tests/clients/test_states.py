@@ -1,11 +1,17 @@
 """Every operation that is served on a key in every state that a key can be in, by boto3: AWS's table, cell by cell."""
 
+import datetime
 import itertools
+import os
+import time
+from functools import cached_property
 
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
-from states import ROWS, STATES, WITHOUT_KEY
+from gateway import PATIENCE
+from states import ROWS, STATES, WITHOUT_KEY, WRAPPING
+from wrapping import wrap
 
 NAMES = itertools.count()
 
@@ -25,11 +31,18 @@ def other(kms):
 class Key:
     """A key in a state, with an alias, and with a ciphertext from before it came into that state."""
 
-    def __init__(self, kms, state, other=None):
+    def __init__(self, kms, state, other=None, origin="AWS_KMS"):
         self.kms, self.other = kms, other
-        made = {"Origin": "EXTERNAL"} if state == "PendingImport" else {}
-        self.arn = kms.create_key(**made)["KeyMetadata"]["Arn"]
+        external = origin == "EXTERNAL" or state == "PendingImport"
+        self.arn = kms.create_key(Origin="EXTERNAL" if external else "AWS_KMS")["KeyMetadata"]["Arn"]
         self.alias = self.new_alias()
+        # What is imported again is the same; a key whose material is not imported is not asked what these are.
+        self.wrapped = self.new_material() if external else {"ImportToken": b"a", "EncryptedKeyMaterial": b"a"}
+        self.wrapped["ExpirationModel"] = "KEY_MATERIAL_DOES_NOT_EXPIRE"
+        if external and state != "PendingImport":
+            kms.import_key_material(KeyId=self.arn, **self.wrapped)
+            # For a rotation.
+            kms.import_key_material(KeyId=self.arn, ImportType="NEW_KEY_MATERIAL", **self.wrapped | self.new_material())
         if state == "PendingImport":
             # Nothing was ever encrypted under it. This asks whether it could decrypt.
             self.ciphertext = {"DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
@@ -48,6 +61,14 @@ class Key:
         self.kms.create_alias(AliasName=name, TargetKeyId=self.arn)
         return name
 
+    @cached_property
+    def import_parameters(self):
+        return self.kms.get_parameters_for_import(KeyId=self.arn, **WRAPPING)
+
+    def new_material(self):
+        wrapped = wrap(self.import_parameters["PublicKey"], os.urandom(32))
+        return {"ImportToken": self.import_parameters["ImportToken"], "EncryptedKeyMaterial": wrapped}
+
     def metadata(self):
         return self.kms.describe_key(KeyId=self.arn)["KeyMetadata"]
 
@@ -65,7 +86,7 @@ def call(kms, operation, parameters):
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_a_key_is_done_to_what_its_state_lets_be_done(kms, other, row, state):
-    key = Key(kms, state, other)
+    key = Key(kms, state, other, row.origin)
     parameters, before = row.parameters(key), key.metadata()
     refusal = row.refusal(state, key.arn)
     assert call(kms, row.operation, parameters) == refusal
@@ -98,3 +119,20 @@ def test_what_has_no_row_is_not_served(kms):
         code, text = call(kms, operation, least("", model.operation_model(operation).input_shape))
         assert code == "UnsupportedOperationException", (operation, code, text)
         assert text.startswith(f"{operation} is not served"), text
+
+
+def test_material_that_expires_is_recorded_as_deleted_by_the_service(allow_all, kms):
+    key = Key(kms, "PendingImport")
+    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=2)
+    expires = {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": ends}
+    kms.import_key_material(KeyId=key.arn, **key.wrapped | expires)
+    assert key.metadata()["KeyState"] == "Enabled"
+    until = time.monotonic() + PATIENCE
+    while key.metadata()["KeyState"] != "PendingImport":
+        assert time.monotonic() < until, "it does not expire"
+    [record] = allow_all.records_with(key.arn, lambda record: record["eventType"] == "AwsServiceEvent")
+    assert record["eventName"] == "DeleteExpiredKeyMaterial"
+    assert record["userIdentity"] == {"accountId": "111122223333", "invokedBy": "AWS Internal"}
+    assert record["serviceEventDetails"] == {"keyId": key.metadata()["KeyId"]}
+    assert record["resources"] == [{"accountId": "111122223333", "type": "AWS::KMS::Key", "ARN": key.arn}]
+    assert ends.replace(microsecond=0) <= datetime.datetime.fromisoformat(record["eventTime"])
