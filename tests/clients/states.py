@@ -1,6 +1,6 @@
 """What the state of a key lets be done to it: AWS's table as data (developer guide, "Key states of AWS KMS keys").
 
-A row has an operation, a cell for each column of `STATES`, and the parameters of a call that has nothing else against
+A row has an operation, a cell for each column of the table, and the parameters of a call that has nothing else against
 it. A cell is "ok" or the number of AWS's note; of "2 or 3", which leaves it to KMS, it is the one that KMS was seen to
 choose.
 """
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 # The states that a key can be in here, each with its column.
-STATES = {"Enabled": 0, "Disabled": 1, "PendingDeletion": 2, "PendingImport": 3}
+STATES = {"Enabled": 0, "Disabled": 1, "PendingDeletion": 2, "PendingReplicaDeletion": 2, "PendingImport": 3}
 
 # The exception of each note, and its text.
 NOTES = {
     "1": ("DisabledException", "{arn} is disabled."),
-    "3": ("KMSInvalidStateException", "{arn} is pending deletion."),
+    "3": ("KMSInvalidStateException", "{arn} is {pending}."),
     "4": ("KMSInvalidStateException", "{arn} is not pending deletion."),
     "5": ("KMSInvalidStateException", "{arn} is pending import."),
     "6": ("UnsupportedOperationException", "{arn} origin is EXTERNAL which is not valid for this operation."),
     "7": ("UnsupportedOperationException", "{arn} origin is EXTERNAL which is not valid for this operation."),
-    "8": ("KMSInvalidStateException", "{arn} is pending deletion."),
+    "8": ("KMSInvalidStateException", "{arn} is {pending}."),
     "9": ("UnsupportedOperationException", "{arn} origin is AWS_KMS which is not valid for this operation."),
 }
 
@@ -47,6 +47,8 @@ class Row:
     of: str = ""
     # Of the key, in all states but that of a key which has no material yet.
     origin: str = "AWS_KMS"
+    # Of a primary key with a replica, where its state lets it have one.
+    multi_region: bool = False
 
     def refusal(self, state, arn):
         """The exception and its text for a key in this state, or `None`."""
@@ -54,7 +56,8 @@ class Row:
         if note == "ok":
             return None
         code, text = NOTES[note]
-        return code, text.format(arn=arn)
+        pending = "pending replica deletion" if state == "PendingReplicaDeletion" else "pending deletion"
+        return code, text.format(arn=arn, pending=pending)
 
     def __str__(self):
         return f"{self.operation} {self.of}".strip()
@@ -109,6 +112,8 @@ ROWS = [
     Row("ImportKeyMaterial", "ok ok 8 ok", lambda key: key.wrapped | {"KeyId": key.arn}, "imported", "EXTERNAL"),
     Row("DeleteImportedKeyMaterial", "9 9 9 ok"),
     Row("DeleteImportedKeyMaterial", "ok ok ok ok", of="imported", origin="EXTERNAL"),
+    Row("ReplicateKey", "ok 1 3 5", with_key(ReplicaRegion="ap-south-1"), multi_region=True),
+    Row("UpdatePrimaryRegion", "ok 1 3 5", with_key(PrimaryRegion="eu-west-1"), multi_region=True),
     Row("GetKeyPolicy", "ok ok ok ok"),
     Row("PutKeyPolicy", "ok ok ok ok", with_key(Policy=DEFAULT_POLICY)),
     Row("ListKeyPolicies", "ok ok ok ok"),

@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import json
 import os
 import time
 from functools import cached_property
@@ -9,7 +10,7 @@ from functools import cached_property
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
-from gateway import PATIENCE
+from gateway import PATIENCE, Gateway, allow
 from states import ROWS, STATES, WITHOUT_KEY, WRAPPING
 from wrapping import wrap
 
@@ -17,8 +18,20 @@ NAMES = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
+def gateway(tmp_path_factory):
+    """The KMS of three regions: a key has its replicas in the others."""
+    directory = tmp_path_factory.mktemp("states")
+    policy = directory / "policy.json"
+    policy.write_text(json.dumps(allow("kms:*")))
+    regions = ["--replica-region", "eu-west-1", "--replica-region", "ap-south-1"]
+    gateway = Gateway.quickstart(directory / "data", policy, more=regions)
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def kms(gateway):
+    client = gateway.client()
     yield client
     client.close()
 
@@ -31,28 +44,34 @@ def other(kms):
 class Key:
     """A key in a state, with an alias, and with a ciphertext from before it came into that state."""
 
-    def __init__(self, kms, state, other=None, origin="AWS_KMS"):
+    def __init__(self, kms, state, other=None, origin="AWS_KMS", multi_region=False):
         self.kms, self.other = kms, other
         external = origin == "EXTERNAL" or state == "PendingImport"
-        self.arn = kms.create_key(Origin="EXTERNAL" if external else "AWS_KMS")["KeyMetadata"]["Arn"]
+        primary = multi_region or state == "PendingReplicaDeletion"
+        made = kms.create_key(Origin="EXTERNAL" if external else "AWS_KMS", MultiRegion=primary)
+        self.arn = made["KeyMetadata"]["Arn"]
         self.alias = self.new_alias()
         # What is imported again is the same; a key whose material is not imported is not asked what these are.
         self.wrapped = self.new_material() if external else {"ImportToken": b"a", "EncryptedKeyMaterial": b"a"}
         self.wrapped["ExpirationModel"] = "KEY_MATERIAL_DOES_NOT_EXPIRE"
         if external and state != "PendingImport":
             kms.import_key_material(KeyId=self.arn, **self.wrapped)
-            # For a rotation.
-            kms.import_key_material(KeyId=self.arn, ImportType="NEW_KEY_MATERIAL", **self.wrapped | self.new_material())
+            if not primary:
+                # For a rotation.
+                more = self.wrapped | self.new_material() | {"ImportType": "NEW_KEY_MATERIAL"}
+                kms.import_key_material(KeyId=self.arn, **more)
         if state == "PendingImport":
             # Nothing was ever encrypted under it. This asks whether it could decrypt.
             self.ciphertext = {"DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
         else:
             sealed = kms.generate_data_key_without_plaintext(KeyId=self.arn, KeySpec="AES_256")
             self.ciphertext = {"CiphertextBlob": sealed["CiphertextBlob"]}
+        if primary and state not in ("PendingDeletion", "PendingImport"):
+            kms.replicate_key(KeyId=self.arn, ReplicaRegion="eu-west-1")
         match state:
             case "Disabled":
                 kms.disable_key(KeyId=self.arn)
-            case "PendingDeletion":
+            case "PendingDeletion" | "PendingReplicaDeletion":
                 kms.schedule_key_deletion(KeyId=self.arn)
         assert self.metadata()["KeyState"] == state
 
@@ -86,7 +105,7 @@ def call(kms, operation, parameters):
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_a_key_is_done_to_what_its_state_lets_be_done(kms, other, row, state):
-    key = Key(kms, state, other, row.origin)
+    key = Key(kms, state, other, row.origin, row.multi_region)
     parameters, before = row.parameters(key), key.metadata()
     refusal = row.refusal(state, key.arn)
     assert call(kms, row.operation, parameters) == refusal
@@ -121,7 +140,7 @@ def test_what_has_no_row_is_not_served(kms):
         assert text.startswith(f"{operation} is not served"), text
 
 
-def test_material_that_expires_is_recorded_as_deleted_by_the_service(allow_all, kms):
+def test_material_that_expires_is_recorded_as_deleted_by_the_service(gateway, kms):
     key = Key(kms, "PendingImport")
     ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=2)
     expires = {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": ends}
@@ -130,7 +149,7 @@ def test_material_that_expires_is_recorded_as_deleted_by_the_service(allow_all, 
     until = time.monotonic() + PATIENCE
     while key.metadata()["KeyState"] != "PendingImport":
         assert time.monotonic() < until, "it does not expire"
-    [record] = allow_all.records_with(key.arn, lambda record: record["eventType"] == "AwsServiceEvent")
+    [record] = gateway.records_with(key.arn, lambda record: record["eventType"] == "AwsServiceEvent")
     assert record["eventName"] == "DeleteExpiredKeyMaterial"
     assert record["userIdentity"] == {"accountId": "111122223333", "invokedBy": "AWS Internal"}
     assert record["serviceEventDetails"] == {"keyId": key.metadata()["KeyId"]}
