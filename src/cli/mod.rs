@@ -4,6 +4,7 @@ mod check;
 mod credentials;
 mod log;
 mod lossy;
+mod operations;
 mod page;
 mod quickstart;
 mod serve;
@@ -55,6 +56,7 @@ enum Command {
     Quickstart(quickstart::Arguments),
     Serve(serve::Arguments),
     Check(check::Arguments),
+    Operations(operations::Arguments),
     #[command(subcommand)]
     Credentials(credentials::Command),
 }
@@ -89,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Quickstart(arguments) => quickstart::run(&arguments, &log),
         Command::Serve(arguments) => serve::run(&arguments, &log),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Operations(arguments) => operations::run(&arguments),
         Command::Credentials(command) => credentials::run(&command),
     }
 }

@@ -3,6 +3,9 @@
 #[doc = include_str!("policies.md")]
 pub mod policies {}
 
+#[doc = include_str!("operations.md")]
+pub mod operations {}
+
 #[doc = include_str!("threat_model.md")]
 pub mod threat_model {}
 
