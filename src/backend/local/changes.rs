@@ -154,13 +154,15 @@ struct Committer {
 
 impl Committer {
     fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        let mut wait = TICK;
         loop {
-            match jobs.recv_timeout(TICK) {
+            match jobs.recv_timeout(wait) {
                 Ok(first) => self.commit(iter::once(first).chain(jobs.try_iter()).take(GROUP)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.carry_out_due();
+            // One at a time, so that no request waits for all that may be due at once.
+            wait = if self.carry_out_next_due() { Duration::ZERO } else { TICK };
         }
     }
 
@@ -199,21 +201,21 @@ impl Committer {
         }
     }
 
-    /// What happens to keys by itself, one thing after another. What cannot be recorded or stored is tried again at the
-    /// next tick: until then the key is what it was, and no more than that is allowed with it.
-    fn carry_out_due(&mut self) {
-        let Some(audit) = self.audit.get().map(Arc::clone) else { return };
-        loop {
-            let now = self.clock.now();
-            let Some(key) = self.directory.load().due(now).map(Arc::clone) else { return };
-            match self.carry_out(&key, now, &audit) {
-                Ok(event) => tracing::info!(key = key.arn.as_str(), event = event.name(), "done on its due date"),
-                Err(exception) => {
-                    tracing::error!(key = key.arn.as_str(), detail = exception.detail(), "what is due cannot be done");
-                    return;
-                }
+    /// The next thing that happens to a key by itself, if it is due; whether there was one. What cannot be recorded or
+    /// stored is tried again at the next tick: until then the key is what it was, and no more than that is allowed with
+    /// it.
+    fn carry_out_next_due(&mut self) -> bool {
+        let Some(audit) = self.audit.get().map(Arc::clone) else { return false };
+        let now = self.clock.now();
+        let Some(key) = self.directory.load().due(now).map(Arc::clone) else { return false };
+        let outcome = self.carry_out(&key, now, &audit);
+        match &outcome {
+            Ok(event) => tracing::info!(key = key.arn.as_str(), event = event.name(), "done on its due date"),
+            Err(exception) => {
+                tracing::error!(key = key.arn.as_str(), detail = exception.detail(), "what is due cannot be done");
             }
         }
+        outcome.is_ok()
     }
 
     /// Does what is due of a key, in a commit of its own, and records it.

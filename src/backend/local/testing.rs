@@ -118,8 +118,9 @@ impl Local {
         // Nothing happens by itself that is not recorded somewhere.
         self.backend.record_in(Arc::new(Writer::inline(io::sink())));
         self.clock.set(self.backend_now().plus(std::time::Duration::from_hours(24) * days));
-        // What is due is done behind each change, so behind the first of these and before the second is answered.
-        for _ in 0..2 {
+        // One thing that is due is done behind each change, so behind one of these and before the next is answered. No test
+        // has as many.
+        for _ in 0..16 {
             let nothing = |_: &Directory, _| Ok((Vec::new(), Answer::empty()));
             let answer = self.backend.changes.submit(Box::new(nothing), Box::new(|_| ()));
             answer.blocking_recv().unwrap().unwrap();
