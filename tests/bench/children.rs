@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::Outcome;
 use crate::measure::now;
 
@@ -16,10 +18,12 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// How children are started: through `setpriv` so that the kernel ends them with the benchmark, and through
 /// `taskset` on the servers' core, where the machine has these two.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Launcher {
     leash: Vec<String>,
     pin: Vec<String>,
+    /// The cores that this process had before it was bound to the client's, and has again when this value ends.
+    bound: Option<String>,
     /// How the cores are divided, for the report.
     pub(crate) cores: String,
 }
@@ -34,27 +38,23 @@ impl Launcher {
         let cores = crate::measure::allowed_cores()?;
         if let [server, .., client] = cores.as_slice() {
             let pin = words(&format!("taskset -c {server}"));
-            if works(&pin) {
-                let own = Command::new("taskset")
-                    .args(["-a", "-p", "-c", &client.to_string(), &std::process::id().to_string()])
-                    .stdout(Stdio::null())
-                    .status()?;
-                if own.success() {
-                    return Ok(Self {
-                        leash,
-                        pin,
-                        cores: format!("servers on core {server}, client on core {client}"),
-                    });
-                }
+            if works(&pin) && bind(&client.to_string())? {
+                let all: Vec<String> = cores.iter().map(usize::to_string).collect();
+                return Ok(Self {
+                    leash,
+                    pin,
+                    bound: Some(all.join(",")),
+                    cores: format!("servers on core {server}, client on core {client}"),
+                });
             }
         }
         let cores = "NOT PINNED (one core only, or no taskset): do not quote these figures".to_owned();
-        Ok(Self { leash, pin: Vec::new(), cores })
+        Ok(Self { leash, pin: Vec::new(), bound: None, cores })
     }
 
     /// Starts programs as they are: on any core, and nothing between spawn and program.
     pub(crate) fn plain() -> Self {
-        Self { leash: Vec::new(), pin: Vec::new(), cores: String::new() }
+        Self { leash: Vec::new(), pin: Vec::new(), bound: None, cores: String::new() }
     }
 
     /// Starts `program` on the servers' core; what it prints goes to the end of the file `log`.
@@ -73,6 +73,19 @@ impl Launcher {
             .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
         Ok(Guard { child, log: log.to_owned() })
     }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        // If it fails, the next launcher finds one core only, and says so.
+        drop(self.bound.as_deref().map(bind));
+    }
+}
+
+/// Lets this process run on these cores alone; `false` if it may not say so.
+fn bind(cores: &str) -> Outcome<bool> {
+    let own = std::process::id().to_string();
+    Ok(Command::new("taskset").args(["-a", "-p", "-c", cores, &own]).stdout(Stdio::null()).status()?.success())
 }
 
 /// Lets this process and its children open the files that 1,000 connections need. Where that is not allowed, the
@@ -125,6 +138,16 @@ impl Guard {
     /// Takes over a child that was started elsewhere; `log` is where its words go.
     pub(crate) fn of(child: Child, log: &Path) -> Self {
         Self { child, log: log.to_owned() }
+    }
+
+    /// Asks the child to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub(crate) fn stop(mut self) -> Outcome<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(self.complaint(&format!("the server ended with {status}"))) }
     }
 
     /// Waits until the child ends by itself.

@@ -8,8 +8,11 @@
 mod children;
 mod connection;
 mod gateway;
+mod keys;
+mod keys_report;
 mod load;
 mod measure;
+mod population;
 mod report;
 mod requests;
 mod server;
@@ -34,17 +37,17 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>
 /// How often the start is measured.
 const STARTS: usize = 5;
 
-const USAGE: &str = "usage: cargo bench --bench gateway [-- --quick]
-  --quick   2 rounds instead of 9: shows that the benchmark works, and no more";
+const USAGE: &str = "usage: cargo bench --bench gateway [-- [--quick] [--requests|--keys]]
+  --quick      2 rounds instead of 9, 2,000 keys instead of 100,000: shows that the benchmark works, and no more
+  --requests   only what a request costs beyond bare hyper
+  --keys       only what many keys cost";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| *word != "--bench").collect();
     let outcome = match words.as_slice() {
         [server_bare::ARGUMENT, script] => server_bare::run(script).map(|()| true),
-        [] => run(9),
-        ["--quick"] => run(2),
-        _other => Err(USAGE.into()),
+        words => Plan::read(words).and_then(|plan| plan.run()),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -56,20 +59,70 @@ fn main() -> ExitCode {
     }
 }
 
-/// The whole run; `false` when an answer was wrong.
-fn run(rounds: usize) -> Outcome<bool> {
-    if cfg!(debug_assertions) {
-        println!("A DEBUG BUILD: it shows that the benchmark works; its figures mean nothing.");
+/// What is to be measured.
+struct Plan {
+    rounds: usize,
+    keys: usize,
+    parts: &'static [Part],
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Requests,
+    Keys,
+}
+
+impl Plan {
+    fn read(words: &[&str]) -> Outcome<Self> {
+        let mut plan = Self { rounds: 9, keys: keys::MANY, parts: &[Part::Requests, Part::Keys] };
+        for word in words {
+            match *word {
+                "--quick" => (plan.rounds, plan.keys) = (2, keys::FEW),
+                "--requests" => plan.parts = &[Part::Requests],
+                "--keys" => plan.parts = &[Part::Keys],
+                _other => return Err(USAGE.into()),
+            }
+        }
+        Ok(plan)
     }
+
+    /// The whole run; `false` when an answer was wrong.
+    fn run(&self) -> Outcome<bool> {
+        if cfg!(debug_assertions) {
+            println!("A DEBUG BUILD: it shows that the benchmark works; its figures mean nothing.");
+        }
+        let mut wrong = 0;
+        for part in self.parts {
+            wrong += match part {
+                Part::Requests => run_requests(self.rounds)?,
+                Part::Keys => run_keys(self.rounds, self.keys)?,
+            };
+        }
+        Ok(wrong == 0)
+    }
+}
+
+/// What a request costs: how many answers were wrong.
+fn run_requests(rounds: usize) -> Outcome<u64> {
     let scratch = tempfile::tempdir()?;
     let gateway = Gateway::prepare(scratch.path())?;
     // Before this process binds itself to the client's core, which its children would inherit.
-    let starts = (0..STARTS).map(|_| gateway.time_to_answer()).collect::<Outcome<Vec<f64>>>()?;
+    let starts = (0..STARTS).map(|_| gateway.time_to_answer(&Launcher::plain())).collect::<Outcome<Vec<f64>>>()?;
     let launcher = Launcher::new()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(measure_all(rounds, &gateway, starts, &launcher, scratch.path()))?;
     print!("{report}");
-    Ok(report.tally.wrong == 0)
+    Ok(report.tally.wrong)
+}
+
+/// What many keys cost: how many answers were wrong.
+fn run_keys(rounds: usize, many: usize) -> Outcome<u64> {
+    let scratch = tempfile::tempdir()?;
+    let launcher = Launcher::new()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(keys::measure(rounds, many, &launcher, scratch.path()))?;
+    print!("{report}");
+    Ok(report.tally.wrong)
 }
 
 async fn measure_all(

@@ -8,7 +8,7 @@ use crate::server::{IDLE_CONNECTIONS, OPEN_RATE};
 use crate::syscalls::Counts;
 
 /// Outside of this an A/A comparison of processor time says that the machine was too noisy.
-const QUIET: std::ops::RangeInclusive<f64> = 0.97..=1.03;
+pub(crate) const QUIET: std::ops::RangeInclusive<f64> = 0.97..=1.03;
 /// A server under closed loop that has less of its core than this does not show what it can do.
 const SATURATED: f64 = 0.9;
 
@@ -184,14 +184,11 @@ impl Report {
                 "Note: bare hyper had only {busy:.2} of its core: other programs took the rest, rates are not to be quoted"
             )?;
         }
-        let Tally { answers, forged, wrong, first_wrong } = &self.tally;
-        writeln!(f, "Answers checked: {answers}, of them {forged} to forged requests; wrong: {wrong}")?;
-        first_wrong.iter().try_for_each(|first| writeln!(f, "First wrong answer: {first}"))
+        answers(f, &self.tally)
     }
 
     fn targets(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (gateway, bare) = (&self.gateway, &self.bare);
-        let most = |name, limit, measured: f64| (name, "at most", limit, measured, measured <= limit);
         let rate = gateway.ratio(bare, |round| round.rate).median;
         let rows = [
             ("requests/s by bare hyper's", "at least", 0.65, rate, rate >= 0.65),
@@ -200,12 +197,32 @@ impl Report {
             most("memory with 1000 connections, MiB", 40.0, mebi(gateway.memory.connected)),
             most("spawn to first signed answer, ms", 60.0, Spread::of(self.starts.iter().copied()).median),
         ];
-        writeln!(f, "\nTargets")?;
-        for (name, bound, limit, measured, met) in rows {
-            writeln!(f, "{name:34}{bound:>9} {limit:<6} {measured:>8.2}  {}", if met { "met" } else { "NOT MET" })?;
-        }
-        Ok(())
+        targets(f, &rows)
     }
+}
+
+/// A target: its name, `at least` or `at most`, the limit, what was measured, and whether that meets it.
+type Target = (&'static str, &'static str, f64, f64, bool);
+
+/// A target that is met by `limit` or less.
+pub(crate) fn most(name: &'static str, limit: f64, measured: f64) -> Target {
+    (name, "at most", limit, measured, measured <= limit)
+}
+
+/// The targets, a line each.
+pub(crate) fn targets(f: &mut Formatter<'_>, rows: &[Target]) -> fmt::Result {
+    writeln!(f, "\nTargets")?;
+    for (name, bound, limit, measured, met) in rows {
+        writeln!(f, "{name:34}{bound:>9} {limit:<6} {measured:>8.2}  {}", if *met { "met" } else { "NOT MET" })?;
+    }
+    Ok(())
+}
+
+/// What the answers of a run were.
+pub(crate) fn answers(f: &mut Formatter<'_>, tally: &Tally) -> fmt::Result {
+    let Tally { answers, forged, wrong, first_wrong } = tally;
+    writeln!(f, "Answers checked: {answers}, of them {forged} to forged requests; wrong: {wrong}")?;
+    first_wrong.iter().try_for_each(|first| writeln!(f, "First wrong answer: {first}"))
 }
 
 impl Display for Spread {
@@ -216,7 +233,8 @@ impl Display for Spread {
     }
 }
 
-fn line(f: &mut Formatter<'_>, name: &str, cells: impl Iterator<Item = String>) -> fmt::Result {
+/// A row of a table.
+pub(crate) fn line(f: &mut Formatter<'_>, name: &str, cells: impl Iterator<Item = String>) -> fmt::Result {
     write!(f, "{name:34}")?;
     for cell in cells {
         write!(f, "{cell:23}")?;
@@ -224,6 +242,7 @@ fn line(f: &mut Formatter<'_>, name: &str, cells: impl Iterator<Item = String>) 
     writeln!(f)
 }
 
-fn mebi(kib: u64) -> f64 {
+/// KiB as MiB.
+pub(crate) fn mebi(kib: u64) -> f64 {
     approximate(kib) / 1024.0
 }

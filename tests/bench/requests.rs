@@ -114,10 +114,16 @@ impl Requests {
 }
 
 fn sign_all(caller: &Caller, key_id: &str) -> Outcome<Arc<[Request]>> {
-    (0..DISTINCT)
-        .map(|index| {
+    sign_each(caller, std::iter::repeat_n(key_id, DISTINCT))
+}
+
+/// Signs a `GenerateDataKeyWithoutPlaintext` on each of `keys`, by their ids or aliases, with an encryption context of
+/// its own. One of a hundred is forged.
+pub(crate) fn sign_each<'k>(caller: &Caller, keys: impl Iterator<Item = &'k str>) -> Outcome<Arc<[Request]>> {
+    keys.enumerate()
+        .map(|(index, key)| {
             let body = format!(
-                r#"{{"KeyId": "{key_id}", "KeySpec": "AES_256", "EncryptionContext": {{"record": "r{index:06}"}}}}"#
+                r#"{{"KeyId": "{key}", "KeySpec": "AES_256", "EncryptionContext": {{"record": "r{index:06}"}}}}"#
             );
             let request = caller.sign("GenerateDataKeyWithoutPlaintext", &body)?;
             if index % FORGED_EVERY == FORGED_EVERY / 2 { forge(request) } else { Ok(request) }
