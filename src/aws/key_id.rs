@@ -69,7 +69,6 @@ pub struct KeyArn {
     text: Arc<str>,
     region: Region,
     account: AccountId,
-    id: KeyId,
 }
 
 impl KeyArn {
@@ -77,7 +76,7 @@ impl KeyArn {
     #[must_use]
     pub fn new(region: &Region, account: AccountId, id: KeyId) -> Self {
         let text = format!("arn:{}:kms:{region}:{account}:key/{id}", region.partition().as_str());
-        Self { text: text.into(), region: region.clone(), account, id }
+        Self { text: text.into(), region: region.clone(), account }
     }
 
     /// The ARN as text.
@@ -100,8 +99,9 @@ impl KeyArn {
 
     /// The key's id.
     #[must_use]
-    pub const fn id(&self) -> KeyId {
-        self.id
+    pub fn id(&self) -> KeyId {
+        // Every text here ends with an id: it was made of one, or read as one.
+        KeyId(self.text.as_bytes().last_chunk().copied().unwrap_or([b'-'; KEY_ID_LENGTH]))
     }
 }
 
@@ -122,12 +122,9 @@ impl FromStr for KeyArn {
         if arn.service != "kms" || arn.partition != region.partition().as_str() {
             return Err(InvalidKeyArn);
         }
-        Ok(Self {
-            account: arn.account.parse().map_err(|_| InvalidKeyArn)?,
-            id: id.parse().map_err(|_| InvalidKeyArn)?,
-            text: text.into(),
-            region,
-        })
+        id.parse::<KeyId>().map_err(|_| InvalidKeyArn)?;
+        let account = arn.account.parse().map_err(|_| InvalidKeyArn)?;
+        Ok(Self { text: text.into(), region, account })
     }
 }
 

@@ -148,7 +148,7 @@ pub struct KeyView {
 impl KeyView {
     /// The key's id.
     #[must_use]
-    pub const fn id(&self) -> KeyId {
+    pub fn id(&self) -> KeyId {
         self.arn.id()
     }
 
