@@ -93,10 +93,11 @@ impl Directory {
     }
 
     /// Puts a key in the place of the one with its ARN, or adds it.
-    pub(super) fn put(&mut self, key: KeyView) {
+    pub(super) fn put(&mut self, key: impl Into<Arc<KeyView>>) {
+        let key = key.into();
         let (arn, due) = (key.arn.clone(), key.due());
         let Some(regional) = self.region_mut(arn.region()) else { return };
-        let old = regional.keys.insert(arn.id(), Arc::new(key));
+        let old = regional.keys.insert(arn.id(), key);
         self.reschedule(arn, old.and_then(|old| old.due()), due);
     }
 

@@ -342,8 +342,7 @@ impl Records {
 pub(super) struct Loader<'s> {
     records: Records,
     site: &'s Site,
-    directory: Directory,
-    /// They come before their keys.
+    keys: Vec<Arc<KeyView>>,
     aliases: Vec<(Region, AliasName, Alias)>,
     unreadable: Option<UnreadableRow>,
 }
@@ -351,8 +350,7 @@ pub(super) struct Loader<'s> {
 impl<'s> Loader<'s> {
     /// For a store that holds the keys of `site`.
     pub(super) fn new(records: Records, site: &'s Site) -> Self {
-        let directory = Directory::new(&site.regions);
-        Self { records, site, directory, aliases: Vec::new(), unreadable: None }
+        Self { records, site, keys: Vec::new(), aliases: Vec::new(), unreadable: None }
     }
 
     /// Reads one row. What cannot be read waits for [`Self::finish`]: that the store was edited is to be said first.
@@ -364,7 +362,7 @@ impl<'s> Loader<'s> {
 
     fn read(&mut self, row: &Row) -> Result<(), String> {
         match row.id.kind {
-            Kind::Key => self.directory.put(self.records.read_key(row, self.site)?),
+            Kind::Key => self.keys.push(Arc::new(self.records.read_key(row, self.site)?)),
             Kind::Alias => self.aliases.push(read_alias(row)?),
             Kind::Material => return Err("there are no such rows in this format".into()),
         }
@@ -372,19 +370,32 @@ impl<'s> Loader<'s> {
     }
 
     /// What was read.
-    pub(super) fn finish(mut self) -> Result<(Records, Directory), UnreadableRow> {
-        if let Some(unreadable) = self.unreadable {
+    pub(super) fn finish(self) -> Result<(Records, Directory), UnreadableRow> {
+        let Self { records, site, keys, aliases, unreadable } = self;
+        if let Some(unreadable) = unreadable {
             return Err(unreadable);
         }
-        for (region, name, alias) in self.aliases {
-            let keys = self.directory.region(&region).ok();
-            if keys.and_then(|keys| keys.key(alias.target)).is_none() {
-                return Err(UnreadableRow { row: alias_row(&region, &name), reason: "its key is not there".into() });
-            }
-            self.directory.put_alias(&region, name, alias);
+        let mut directory = Directory::new(&site.regions);
+        for key in every_other_first(&keys) {
+            directory.put(Arc::clone(key));
         }
-        Ok((self.records, self.directory))
+        // From here on each key is the directory's alone, and takes its aliases without being copied.
+        drop(keys);
+        for (region, name, alias) in every_other_first(&aliases) {
+            let keys = directory.region(region).ok();
+            if keys.and_then(|keys| keys.key(alias.target)).is_none() {
+                return Err(UnreadableRow { row: alias_row(region, name), reason: "its key is not there".into() });
+            }
+            directory.put_alias(region, name.clone(), *alias);
+        }
+        Ok((records, directory))
     }
+}
+
+/// What is sorted, in the order in which it fills a map best. The map's nodes are split in the middle when they are
+/// full: one after another would leave all of them half empty, and what lies between fills them.
+fn every_other_first<T>(sorted: &[T]) -> impl Iterator<Item = &T> {
+    sorted.iter().step_by(2).chain(sorted.iter().skip(1).step_by(2))
 }
 
 /// What names a key's row.
@@ -438,4 +449,18 @@ fn read<T: DeserializeOwned>(row: &Row) -> Result<T, String> {
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` wants a function")]
 fn text<E: ToString>(error: E) -> String {
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_sorted_comes_once_in_the_order_that_fills_nodes() {
+        for (sorted, order) in
+            [(&[][..], &[][..]), (&[1], &[1]), (&[1, 2], &[1, 2]), (&[1, 2, 3, 4, 5], &[1, 3, 5, 2, 4])]
+        {
+            assert_eq!(every_other_first(sorted).copied().collect::<Vec<i32>>(), order);
+        }
+    }
 }
