@@ -104,7 +104,7 @@ pub(super) fn new_key(
         multi_region: asked.multi_region.then(|| Arc::new(multi_region)),
         rotation: None,
         tags: asked.tags,
-        aliases: Vec::new(),
+        aliases: Box::default(),
         quota: Subject::of(arn.as_str()),
         materials,
         arn,

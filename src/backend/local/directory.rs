@@ -3,6 +3,7 @@
 //! The maps are persistent: a changed one shares all but a path of nodes with the one before, so a change costs the
 //! same with ten keys or a hundred thousand, and readers keep what they took without a lock.
 
+use std::mem;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -129,10 +130,12 @@ impl Directory {
         let Some(regional) = self.region_mut(region) else { return };
         if let Some(key) = regional.keys.get_mut(&alias.target) {
             let key = Arc::make_mut(key);
-            let place = key.aliases.partition_point(|other| *other < name);
-            // Most keys have one alias, and it is the only one.
-            key.aliases.reserve_exact(1);
-            key.aliases.insert(place, name.clone());
+            let mut aliases = mem::take(&mut key.aliases).into_vec();
+            let place = aliases.partition_point(|other| *other < name);
+            // Not the room for four that a vector would take: most keys have one.
+            aliases.reserve_exact(1);
+            aliases.insert(place, name.clone());
+            key.aliases = aliases.into();
         }
         regional.aliases.insert(name, alias);
     }
@@ -142,7 +145,10 @@ impl Directory {
         let Some(regional) = self.region_mut(region) else { return };
         let Some(old) = regional.aliases.remove(name) else { return };
         if let Some(key) = regional.keys.get_mut(&old.target) {
-            Arc::make_mut(key).aliases.retain(|other| other != name);
+            let key = Arc::make_mut(key);
+            let mut aliases = mem::take(&mut key.aliases).into_vec();
+            aliases.retain(|other| other != name);
+            key.aliases = aliases.into();
         }
     }
 }

@@ -138,7 +138,7 @@ pub struct KeyView {
     /// Its tags, in the order given.
     pub tags: Tags,
     /// The aliases that point to it, sorted.
-    pub aliases: Vec<AliasName>,
+    pub aliases: Box<[AliasName]>,
     /// Whose quota requests for it use up.
     pub quota: Subject,
     /// What encrypts under it, and what did.

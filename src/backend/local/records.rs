@@ -272,7 +272,7 @@ impl Records {
                 next: Timestamp::from_unix_micros(rotation.next_micros),
             }),
             tags: record.tags,
-            aliases: Vec::new(),
+            aliases: Box::default(),
             quota: Subject::of(arn.as_str()),
             materials,
             arn,
