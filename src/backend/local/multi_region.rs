@@ -72,7 +72,7 @@ pub(super) fn replicate(
             Origin::External => KeyState::PendingImport,
         },
         tags,
-        aliases: Vec::new(),
+        aliases: Box::default(),
         quota: Subject::of(arn.as_str()),
         materials: materials_of_replica(records, key, &arn),
         multi_region: Some(Arc::clone(&names)),
