@@ -306,6 +306,9 @@ struct Signals {
 
 impl Signals {
     fn new() -> io::Result<Self> {
+        // A file that may not grow any more (RLIMIT_FSIZE) is that write's error, and not the end of the program: once it
+        // is asked for, the signal does nothing else.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
