@@ -44,7 +44,7 @@ pub(super) fn create(directory: &Directory, input: &Input, keys: &Keys, now: Tim
     let name = new_name(input)?;
     let key = super::current(directory, keys)?;
     let region = key.arn.region();
-    if directory.region(region)?.aliases.contains_key(&name) {
+    if directory.region(region)?.aliases.get(name.as_str()).is_some() {
         let alias = AliasArn::new(region, key.arn.account(), name.as_str());
         return Err(Exception::alias_exists(alias.as_str()));
     }
@@ -86,11 +86,11 @@ pub(super) fn delete(directory: &Directory, input: &Input, keys: &Keys) -> Plann
 /// The alias, if it still points to the key that the caller was allowed to take it from: another one was not judged.
 fn unchanged(directory: &Directory, name: &AliasName, from: &KeyArn) -> Result<Alias, Exception> {
     let region = from.region();
-    let Some(alias) = directory.region(region)?.aliases.get(name) else {
+    let Some(aliased) = directory.region(region)?.aliases.get(name.as_str()) else {
         return Err(Exception::not_found_alias(AliasArn::new(region, from.account(), name.as_str()).as_str()));
     };
-    if alias.target == from.id() {
-        return Ok(*alias);
+    if aliased.key.id() == from.id() {
+        return Ok(Alias { target: from.id(), created: aliased.created, updated: aliased.updated });
     }
     // KMS has no error of its own for this.
     let text = format!("{name} was pointed to another key by another request at the same time.");
@@ -116,17 +116,22 @@ pub(super) fn list(
 ) -> Result<Answer, Exception> {
     let page = Page::of(input, USUAL_PAGE, LARGEST_PAGE)?;
     let after = page.after(|text| text.parse::<AliasName>().ok())?;
-    let target = keys.main.as_ref().map(|found| found.key.id());
-    let entries = pages::following(&directory.region(region)?.aliases, after.as_ref())
-        .filter(|(_, alias)| target.is_none_or(|target| target == alias.target));
-    let (entries, more) = page.cut(entries);
+    let index = &directory.region(region)?.aliases;
+    let (entries, more) = match &keys.main {
+        Some(found) => {
+            let names = found.key.aliases.iter().filter(|name| after.as_ref().is_none_or(|after| *name > after));
+            let entries = names.filter_map(|name| Some((name, index.get(name.as_str())?)));
+            page.cut(entries.filter(|(_, aliased)| aliased.key.id() == found.key.id()))
+        }
+        None => page.cut(index.following(after.as_ref())),
+    };
     let next = more.then(|| entries.last().map(|(name, _)| name.as_str())).flatten();
     let objects = entries.iter().map(|(name, alias)| {
         let arn = AliasArn::new(region, site.account, name.as_str());
         JsonObject::with_capacity(256)
             .text("AliasName", name.as_str())
             .text("AliasArn", arn.as_str())
-            .text("TargetKeyId", alias.target.as_str())
+            .text("TargetKeyId", alias.key.id().as_str())
             .timestamp("CreationDate", alias.created)
             .timestamp("LastUpdatedDate", alias.updated)
     });

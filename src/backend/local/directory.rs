@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
+use super::alias_index::{AliasIndex, Aliased};
 use super::key::{KeyView, Origin};
 use crate::aws::{AliasName, KeyArn, KeyId, Region};
 use crate::clock::Timestamp;
@@ -25,7 +26,7 @@ pub(super) struct Alias {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Regional {
     pub(super) keys: OrdMap<KeyId, Arc<KeyView>>,
-    pub(super) aliases: OrdMap<AliasName, Alias>,
+    pub(super) aliases: AliasIndex,
 }
 
 impl Regional {
@@ -35,7 +36,26 @@ impl Regional {
 
     /// The key that an alias of this name points to.
     pub(super) fn aliased(&self, name: &str) -> Option<&Arc<KeyView>> {
-        self.key(self.aliases.get(name)?.target)
+        self.aliases.get(name).map(|alias| &alias.key)
+    }
+
+    /// Puts a key in the place of the one with its id, or adds it; its aliases are those that point to it.
+    fn put(&mut self, key: Arc<KeyView>) -> Option<Arc<KeyView>> {
+        for name in &key.aliases {
+            self.aliases.refresh(name, &key);
+        }
+        self.keys.insert(key.id(), key)
+    }
+
+    /// Lets `change` change the aliases of a key that is there.
+    fn change_aliases(&mut self, id: KeyId, change: impl FnOnce(&mut Vec<AliasName>)) -> Option<Arc<KeyView>> {
+        let mut key = self.keys.get(&id)?.as_ref().clone();
+        let mut aliases = mem::take(&mut key.aliases).into_vec();
+        change(&mut aliases);
+        key.aliases = aliases.into();
+        let key = Arc::new(key);
+        self.put(Arc::clone(&key));
+        Some(key)
     }
 }
 
@@ -98,7 +118,7 @@ impl Directory {
         let key = key.into();
         let (arn, due) = (key.arn.clone(), key.due());
         let Some(regional) = self.region_mut(arn.region()) else { return };
-        let old = regional.keys.insert(arn.id(), key);
+        let old = regional.put(key);
         self.reschedule(arn, old.and_then(|old| old.due()), due);
     }
 
@@ -128,27 +148,22 @@ impl Directory {
     pub(super) fn put_alias(&mut self, region: &Region, name: AliasName, alias: Alias) {
         self.remove_alias(region, &name);
         let Some(regional) = self.region_mut(region) else { return };
-        if let Some(key) = regional.keys.get_mut(&alias.target) {
-            let key = Arc::make_mut(key);
-            let mut aliases = mem::take(&mut key.aliases).into_vec();
+        let Alias { target, created, updated } = alias;
+        let key = regional.change_aliases(target, |aliases| {
             let place = aliases.partition_point(|other| *other < name);
             // Not the room for four that a vector would take: most keys have one.
             aliases.reserve_exact(1);
             aliases.insert(place, name.clone());
-            key.aliases = aliases.into();
+        });
+        if let Some(key) = key {
+            regional.aliases.put(name, Aliased { key, created, updated });
         }
-        regional.aliases.insert(name, alias);
     }
 
     /// Takes an alias away.
     pub(super) fn remove_alias(&mut self, region: &Region, name: &AliasName) {
         let Some(regional) = self.region_mut(region) else { return };
         let Some(old) = regional.aliases.remove(name) else { return };
-        if let Some(key) = regional.keys.get_mut(&old.target) {
-            let key = Arc::make_mut(key);
-            let mut aliases = mem::take(&mut key.aliases).into_vec();
-            aliases.retain(|other| other != name);
-            key.aliases = aliases.into();
-        }
+        regional.change_aliases(old.key.id(), |aliases| aliases.retain(|other| other != name));
     }
 }

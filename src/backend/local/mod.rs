@@ -4,6 +4,7 @@
 //! and encryption context. All key state is in memory as one [`KeyView`] a key; requests that only use keys touch
 //! nothing else. Changes go through one thread that commits before it publishes and answers.
 
+mod alias_index;
 mod aliases;
 mod blob;
 mod changes;
