@@ -44,7 +44,7 @@ pub(super) fn create(directory: &Directory, input: &Input, keys: &Keys, now: Tim
     let name = new_name(input)?;
     let key = super::current(directory, keys)?;
     let region = key.arn.region();
-    if directory.region(region)?.aliases.get(name.as_str()).is_some() {
+    if directory.region(region)?.aliases.contains_key(&name) {
         let alias = AliasArn::new(region, key.arn.account(), name.as_str());
         return Err(Exception::alias_exists(alias.as_str()));
     }
@@ -86,7 +86,7 @@ pub(super) fn delete(directory: &Directory, input: &Input, keys: &Keys) -> Plann
 /// The alias, if it still points to the key that the caller was allowed to take it from: another one was not judged.
 fn unchanged(directory: &Directory, name: &AliasName, from: &KeyArn) -> Result<Alias, Exception> {
     let region = from.region();
-    let Some(aliased) = directory.region(region)?.aliases.get(name.as_str()) else {
+    let Some(aliased) = directory.region(region)?.aliases.get(name) else {
         return Err(Exception::not_found_alias(AliasArn::new(region, from.account(), name.as_str()).as_str()));
     };
     if aliased.key.id() == from.id() {
@@ -123,7 +123,7 @@ pub(super) fn list(
             let entries = names.filter_map(|name| Some((name, index.get(name.as_str())?)));
             page.cut(entries.filter(|(_, aliased)| aliased.key.id() == found.key.id()))
         }
-        None => page.cut(index.following(after.as_ref())),
+        None => page.cut(pages::following(index, after.as_ref())),
     };
     let next = more.then(|| entries.last().map(|(name, _)| name.as_str())).flatten();
     let objects = entries.iter().map(|(name, alias)| {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use super::alias_index::{AliasIndex, Aliased};
 use super::key::{KeyView, Origin};
+use super::names::Names;
 use crate::aws::{AliasName, KeyArn, KeyId, Region};
 use crate::clock::Timestamp;
 use crate::kms::Exception;
@@ -22,29 +22,51 @@ pub(super) struct Alias {
     pub(super) updated: Timestamp,
 }
 
+/// An alias that is there: the key that it points to, and since when.
+#[derive(Clone, Debug)]
+pub(super) struct Aliased {
+    pub(super) key: Arc<KeyView>,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+}
+
 /// What there is in one region: keys by id, aliases by name, both in the order in which lists have them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Regional {
     pub(super) keys: OrdMap<KeyId, Arc<KeyView>>,
-    pub(super) aliases: AliasIndex,
+    pub(super) aliases: OrdMap<AliasName, Aliased>,
+    names: Names,
 }
 
 impl Regional {
     pub(super) fn key(&self, id: KeyId) -> Option<&Arc<KeyView>> {
-        self.keys.get(&id)
+        self.names.get(id.as_str()).or_else(|| self.keys.get(&id))
     }
 
     /// The key that an alias of this name points to.
     pub(super) fn aliased(&self, name: &str) -> Option<&Arc<KeyView>> {
-        self.aliases.get(name).map(|alias| &alias.key)
+        self.names.get(name).or_else(|| self.aliases.get(name).map(|alias| &alias.key))
     }
 
     /// Puts a key in the place of the one with its id, or adds it; its aliases are those that point to it.
     fn put(&mut self, key: Arc<KeyView>) -> Option<Arc<KeyView>> {
         for name in &key.aliases {
-            self.aliases.refresh(name, &key);
+            if let Some(alias) = self.aliases.get_mut(name) {
+                alias.key = Arc::clone(&key);
+            }
         }
+        self.names.put(&key);
         self.keys.insert(key.id(), key)
+    }
+
+    fn remove(&mut self, id: KeyId) -> Option<Arc<KeyView>> {
+        let old = self.keys.remove(&id)?;
+        self.names.remove(id.as_str());
+        for name in &old.aliases {
+            self.names.remove(name.as_str());
+            self.aliases.remove(name);
+        }
+        Some(old)
     }
 
     /// Lets `change` change the aliases of a key that is there.
@@ -125,10 +147,7 @@ impl Directory {
     /// Takes a key away, and its aliases with it.
     pub(super) fn remove(&mut self, arn: &KeyArn) {
         let Some(regional) = self.region_mut(arn.region()) else { return };
-        let Some(old) = regional.keys.remove(&arn.id()) else { return };
-        for name in &old.aliases {
-            regional.aliases.remove(name);
-        }
+        let Some(old) = regional.remove(arn.id()) else { return };
         self.reschedule(arn.clone(), old.due(), None);
     }
 
@@ -156,7 +175,7 @@ impl Directory {
             aliases.insert(place, name.clone());
         });
         if let Some(key) = key {
-            regional.aliases.put(name, Aliased { key, created, updated });
+            regional.aliases.insert(name, Aliased { key, created, updated });
         }
     }
 
@@ -164,6 +183,7 @@ impl Directory {
     pub(super) fn remove_alias(&mut self, region: &Region, name: &AliasName) {
         let Some(regional) = self.region_mut(region) else { return };
         let Some(old) = regional.aliases.remove(name) else { return };
+        regional.names.remove(name.as_str());
         regional.change_aliases(old.key.id(), |aliases| aliases.retain(|other| other != name));
     }
 }

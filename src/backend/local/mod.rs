@@ -4,7 +4,6 @@
 //! and encryption context. All key state is in memory as one [`KeyView`] a key; requests that only use keys touch
 //! nothing else. Changes go through one thread that commits before it publishes and answers.
 
-mod alias_index;
 mod aliases;
 mod blob;
 mod changes;
@@ -33,6 +32,7 @@ mod materials;
 mod message;
 mod metadata;
 mod multi_region;
+mod names;
 mod open;
 mod operations;
 mod pages;

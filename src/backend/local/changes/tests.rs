@@ -51,7 +51,7 @@ fn changes_that_wait_together_are_committed_together() {
         wait(answer).unwrap();
     }
     let entries = local.entries();
-    assert!(names.iter().all(|name| entries.aliases.get(name).is_some()));
+    assert!(names.iter().all(|name| entries.aliases.contains_key(name.as_str())));
     // One for each key, one for the group, one for the six that were left.
     assert_eq!(local.revision(), 4 + 2);
 }
@@ -88,7 +88,7 @@ fn who_is_told_that_a_change_was_made_can_see_it() {
     let (directory, seen) = (Arc::clone(&local.backend.directory), Arc::new(Mutex::new(None)));
     let note = Arc::clone(&seen);
     let done = move |outcome: Result<&Answer, &Exception>| {
-        let there = directory.load().region(&region()).unwrap().aliases.get("alias/x").is_some();
+        let there = directory.load().region(&region()).unwrap().aliases.contains_key("alias/x");
         *note.lock().unwrap() = Some((outcome.is_ok(), there));
     };
     let body = json!({"AliasName": "alias/x", "TargetKeyId": key.as_str()});
@@ -102,7 +102,7 @@ fn a_change_is_made_whether_or_not_its_answer_is_waited_for() {
     let key = local.create_key();
     drop(alias(&local, "alias/x", &key));
     // Closing carries out what is queued.
-    assert!(local.reopened().entries().aliases.get("alias/x").is_some());
+    assert!(local.reopened().entries().aliases.contains_key("alias/x"));
 }
 
 #[test]
