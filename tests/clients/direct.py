@@ -1,5 +1,6 @@
 """One connection that stays open: requests signed by botocore, sent once, and told apart by how they ended."""
 
+import copy
 import json
 import os
 import random
@@ -28,13 +29,20 @@ class Refused(Exception):
 class Direct:
     def __init__(self, gateway):
         self._endpoint = gateway.endpoint
-        self._signer = SigV4Auth(Credentials(gateway.key.id, gateway.key.secret), "kms", REGION)
+        self._credentials = Credentials(gateway.key.id, gateway.key.secret)
+        self._signer = SigV4Auth(self._credentials, "kms", REGION)
         self._connection = HTTPConnection(urlsplit(gateway.endpoint).netloc, timeout=PATIENCE)
         self._connection.connect()
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # So that it is never opened a second time behind the caller's back.
         self._connection.auto_open = False
         self.request_id = None
+
+    def of_region(self, region):
+        """The same connection, for requests to the KMS of another region."""
+        other = copy.copy(self)
+        other._signer = SigV4Auth(self._credentials, "kms", region)
+        return other
 
     def call(self, operation, **parameters):
         """The members of a granted request's answer."""

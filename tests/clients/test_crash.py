@@ -5,16 +5,17 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 from direct import Direct, Unanswered, random_of_this_run
 from gateway import FREE_PORTS, PATIENCE, PROGRAM, Gateway, allow_everything
-from model import Client, strangers
+from model import ELSEWHERE, Client, strangers
 
 KILLS = 300
 CLIENTS = 4
-# The longest that a life lasts once the clients write, in seconds.
-LIFE = 0.2
+# The longest that a life lasts once the clients write, in seconds: some ten changes of each.
+LIFE = 0.1
 # So often a start is killed too, within the seconds that it takes.
 STARTS_BETWEEN = 8
 START = 0.01
@@ -32,17 +33,14 @@ def test_what_was_answered_before_any_of_300_kills_is_there_and_nothing_is_half_
         if life % STARTS_BETWEEN == 1:
             site.kill_a_start(random.uniform(0, START))
         gateway = site.start()
-        outcomes.update(compare(gateway, clients, lambda client: changed_and_some_more(client, random)))
+        outcomes.update(compare(gateway, clients, changed_and_some_more))
         site.kill_while_written(gateway, clients, random.uniform(0, LIFE))
         site.assert_recorded(clients)
 
     gateway = site.start()
     outcomes.update(compare(gateway, clients, lambda client: list(client.there)))
     assert_lists(gateway, clients)
-    kms = Direct(gateway)
-    for client in clients:
-        client.use_every_key(kms)
-    kms.close()
+    for_each(gateway, clients, lambda client, kms: client.use_every_key(kms))
     gateway.stop()
     # Else the kills met no change under way, or never between a commit and its answer.
     assert outcomes[True] > 0 and outcomes[False] > 0, outcomes
@@ -54,13 +52,15 @@ class Site:
 
     def __init__(self, directory):
         self._data_dir, self._policy = directory / "data", allow_everything(directory)
+        self._regions = ["--replica-region", ELSEWHERE]
         self._audit = self._data_dir / "audit.jsonl"
 
     def start(self):
-        return Gateway.quickstart(self._data_dir, self._policy)
+        return Gateway.quickstart(self._data_dir, self._policy, more=self._regions)
 
     def kill_a_start(self, seconds):
-        command = [PROGRAM, "quickstart", *FREE_PORTS, "--data-dir", self._data_dir, "--policy", self._policy]
+        options = [*FREE_PORTS, "--data-dir", self._data_dir, "--policy", self._policy, *self._regions]
+        command = [PROGRAM, "quickstart", *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds)
         process.kill()
@@ -124,14 +124,22 @@ def compare(gateway, clients, names):
     unknown = strangers(kms, {gateway.key_id}.union(*(client.keys for client in clients)))
     outcomes = [client.settle(kms, unknown) for client in clients]
     assert not unknown, "keys that nobody made"
-    for client in clients:
-        client.compare(kms, names(client))
     kms.close()
+    for_each(gateway, clients, lambda client, kms: client.compare(kms, names(client)))
     return outcomes
 
 
-def changed_and_some_more(client, random):
-    return [*client.changed, *random.sample(list(client.there), min(SAMPLE, len(client.there)))]
+def for_each(gateway, clients, do):
+    """Does so for all clients at once, each with a connection of its own."""
+    connections = [Direct(gateway) for _ in clients]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        list(pool.map(do, clients, connections))
+    for kms in connections:
+        kms.close()
+
+
+def changed_and_some_more(client):
+    return [*client.changed, *client.random.sample(list(client.there), min(SAMPLE, len(client.there)))]
 
 
 def assert_lists(gateway, clients):
