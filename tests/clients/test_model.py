@@ -25,6 +25,7 @@ ROUNDS = 20
 CALLS = 30_000
 # Ciphertexts that a client opens after each round, and at the end.
 SAMPLE, LAST_SAMPLE = 20, 150
+NAMES = ["KeyId", "AliasName", "TargetKeyId", "CiphertextBlob", "SourceKeyId", "DestinationKeyId"]
 # The longest that the fewest calls are looked for, in seconds.
 SHRINKING = 60
 # Has no place in a single run of calls here: tests/clients/test_import.py.
@@ -37,7 +38,7 @@ REFUSALS = {
     "TagException", "UnsupportedOperationException", "ValidationException",
 }  # fmt: skip
 # What these ask for one too many of.
-QUOTAS = {"CreateAlias", "RotateKeyOnDemand", "TagResource"}
+QUOTAS = {"CreateAlias", "UpdateAlias", "RotateKeyOnDemand", "TagResource"}
 
 
 def test_every_answer_is_the_one_that_the_model_predicts_and_a_kill_changes_nothing(tmp_path):
@@ -230,19 +231,43 @@ def assert_aliases(gateway, players):
 def explained(deviation, site):
     """The fewest calls found that end in a deviation, and the deviation."""
     player = deviation.player
-    turns = player.turns
     names = itertools.count()
 
     def replayed(turns):
         return replay(site, f"again-{next(names)}", player, turns)
 
-    fewer, again = turns, replayed(turns)
-    if again is None:
-        calls = "\n".join(map(str, turns))
-        return f"{calls}\n{player.name} is not answered so again: {deviation}"
-    fewer, again = fewest(turns[: again.turns], again, replayed)
-    calls = "\n".join(map(str, fewer))
-    return f"of {len(turns)} calls of {player.name} these are enough:\n{calls}\n{again.deviation}"
+    for turns in (related(player.turns), player.turns):
+        if again := replayed(turns):
+            fewer, again = fewest(turns[: again.turns], again, replayed)
+            calls = "\n".join(map(str, fewer))
+            return f"of {len(player.turns)} calls of {player.name} these are enough:\n{calls}\n{again.deviation}"
+    calls = "\n".join(map(str, related(player.turns)))
+    return f"{player.name} is not answered so again; what may have to do with it:\n{calls}\n{deviation}"
+
+
+def related(turns):
+    """The turns that name what the last one names, and where that comes from."""
+    *before, last = turns
+    kept, wanted = [last], named(last)
+    for turn in reversed(before):
+        names = set() if turn is KILL else named(turn)
+        if turn is KILL or names & wanted:
+            kept.append(turn)
+        if names & wanted and made_by(turn) & wanted:
+            wanted |= names
+    return kept[::-1]
+
+
+def made_by(turn):
+    """The alias or the ciphertext that is what it is by this turn."""
+    return {turn.call.parameters.get("AliasName"), (turn.answer or {}).get("CiphertextBlob")} - {None}
+
+
+def named(turn):
+    """The keys by their ids, the aliases and the ciphertexts of a call and its answer."""
+    parameters = turn.call.parameters
+    members = [parameters[name] for name in NAMES if name in parameters] + names_in(turn.answer)
+    return {member.rpartition(":")[2].removeprefix("key/") for member in members}
 
 
 def fewest(turns, again, replayed):
