@@ -1,8 +1,9 @@
 """A KMS without its cryptography: of every call it says what has to be answered, members or exception, and what is
-there after it. Written from AWS's documentation, for calls that come one after another.
+there after it, for calls that come one after another.
 
 The order of the checks is KMS's: the key is found, then its usage, its state, what else there is against it, and last
-the dry run. Values that only the program can choose are learned from the answer that first shows them.
+the dry run. Where AWS does not say which of two refusals comes first, or refuses what is not served here, it is the
+gateway's own choice that is held to: that order is kept by this, and not shown to be KMS's. Values that only the program can choose are learned from the answer that first shows them.
 """
 
 import base64
