@@ -43,12 +43,29 @@ impl Step<Resolved> for Authorize {
 
     fn step(&self, resolved: Resolved) -> Result<Authorized, Error> {
         let Resolved { context, access_key, input, keys, held, .. } = resolved;
-        grant_tokens(&input)?;
         let operation = input.operation();
         let makes_key = matches!(operation, Operation::CreateKey | Operation::ReplicateKey);
         let tagging = (makes_key && input.tags(Member::Tags).next().is_some()).then_some(&TAG_NEW_KEY);
-        for permission in operation.permissions().iter().chain(tagging) {
-            Question { context: &context, access_key: &access_key, input: &input, keys: &keys, permission }.ask()?;
+        let questions = || {
+            let permissions = operation.permissions().iter().chain(tagging);
+            permissions.map(|permission| Question {
+                context: &context,
+                access_key: &access_key,
+                input: &input,
+                keys: &keys,
+                permission,
+            })
+        };
+        let hides = keys.iter().any(Found::hidden);
+        if hides {
+            // Before anything else is told of the request: were the key not here, it would have been refused by now.
+            for question in questions().filter(Question::hidden) {
+                question.ask().map_err(|_| Exception::invalid_ciphertext())?;
+            }
+        }
+        grant_tokens(&input)?;
+        for question in questions().filter(|question| !(hides && question.hidden())) {
+            question.ask()?;
         }
         Ok(Authorized { context, access_key, input, keys, held, _made_here: () })
     }
@@ -64,6 +81,14 @@ struct Question<'r> {
 }
 
 impl Question<'_> {
+    /// Whether it is about a key that only those who may use it are told of.
+    fn hidden(&self) -> bool {
+        match self.permission.resource {
+            Resource::Key(member) => self.keys.of(self.input.operation(), member).is_some_and(Found::hidden),
+            Resource::Alias | Resource::Any => false,
+        }
+    }
+
     fn ask(&self) -> Result<(), Error> {
         let (operation, action) = (self.input.operation(), self.permission.action);
         match self.permission.resource {
@@ -80,7 +105,7 @@ impl Question<'_> {
                 };
                 let arn = found.key.arn.as_str();
                 let subject = match found.by {
-                    NamedBy::Ciphertext => Subject::Ciphertext,
+                    NamedBy::Ciphertext | NamedBy::ForeignCiphertext => Subject::Ciphertext,
                     NamedBy::Key | NamedBy::Alias(_) => Subject::Resource(arn),
                 };
                 self.judge(arn, Some(found), subject)

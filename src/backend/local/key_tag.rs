@@ -4,6 +4,23 @@
 //! (`AccessDeniedException`) than it tells a forger (`InvalidCiphertextException`). The tag decides which, before any
 //! key is known: a MAC over the key's name, the same in all blobs of one key and material, worked out once for each.
 //! It protects nothing; what a blob holds is protected by its commitment and its tag of AES-GCM.
+//!
+//! A key can come from another store (`kmsgate keys import`) or from a file of seeds, and the ciphertexts made there
+//! carry the other store's tag. So the tag is not asked whether a ciphertext is opened, only what is said when it is
+//! not. With a foreign tag, and no key named in the request:
+//!
+//! - The key is not here, or none of its versions is the one that the blob names: `InvalidCiphertextException`.
+//! - The key and the version are here, but the caller may not use the key: the same, to the byte. The layer that
+//!   authorizes judges such a key before all else that could be refused for another reason
+//!   ([`Found::hidden`](super::Found::hidden)); a bad grant token, or `ReEncrypt`'s other permission, would tell.
+//! - The caller may use it: it is opened as any other. Was it made by hand, its commitment is wrong, and that is
+//!   `InvalidCiphertextException` once more. The key's state comes first as always, to someone who may know it.
+//!
+//! What is left to a forger is time: a policy is evaluated in the second case, which takes microseconds. To get there
+//! the blob must name a version's id, 256 bits that only ciphertexts and descriptions of the key itself tell.
+//!
+//! Where the request names a key, nothing is found by the blob: a blob of another key is `IncorrectKeyException` with
+//! this store's tag and `InvalidCiphertextException` without, so that nobody learns what other keys are here.
 
 use aws_lc_rs::hmac;
 

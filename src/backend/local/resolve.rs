@@ -40,6 +40,17 @@ pub enum NamedBy {
     Alias(Box<str>),
     /// By a ciphertext alone: whoever may not use the key is not told which one it is.
     Ciphertext,
+    /// By a ciphertext alone that another store made, or nobody: whoever may not use the key is not told that it is
+    /// here ([`key_tag`](super::key_tag)).
+    ForeignCiphertext,
+}
+
+impl Found {
+    /// Whether a caller who may not use this key is answered as if it were not here.
+    #[must_use]
+    pub fn hidden(&self) -> bool {
+        matches!(self.by, NamedBy::ForeignCiphertext)
+    }
 }
 
 impl Keys {
@@ -141,14 +152,16 @@ impl Place<'_> {
     fn of_ciphertext(&self, input: &Input, tagger: &KeyTagger) -> Result<Found, Exception> {
         let bytes = input.blob(Member::CiphertextBlob).unwrap_or_default();
         let blob = Blob::parse(bytes).map_err(|_| Exception::invalid_ciphertext())?;
-        // Before any key is looked up: who makes a ciphertext by hand must not learn from it which keys there are.
-        if !tagger.made(&blob) {
-            return Err(Exception::invalid_ciphertext());
-        }
         let key = self.keys.key(blob.key_arn().id()).filter(|key| key.same_material_as(blob.key_arn()));
-        // It was made here, so its key was deleted since, or is in another region.
-        let key = Arc::clone(key.ok_or_else(Exception::ciphertext_key_denied)?);
-        Ok(Found { key, by: NamedBy::Ciphertext })
+        let (key, by) = if tagger.made(&blob) {
+            // It was made here: if its key is not, that was deleted since, or is in another region.
+            (key.ok_or_else(Exception::ciphertext_key_denied)?, NamedBy::Ciphertext)
+        } else {
+            // Another store made it, whose keys may have come here, or somebody by hand.
+            let key = key.filter(|key| key.materials.version(blob.material_id()).is_some());
+            (key.ok_or_else(Exception::invalid_ciphertext)?, NamedBy::ForeignCiphertext)
+        };
+        Ok(Found { key: Arc::clone(key), by })
     }
 
     /// The key that an alias to be changed points to. The alias is what the call is about and does not name a key to be

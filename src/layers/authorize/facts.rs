@@ -98,7 +98,7 @@ impl Facts<'_> {
     fn request_alias(&self) -> Option<&str> {
         match &self.found?.by {
             NamedBy::Alias(name) => Some(name),
-            NamedBy::Key | NamedBy::Ciphertext => None,
+            NamedBy::Key | NamedBy::Ciphertext | NamedBy::ForeignCiphertext => None,
         }
     }
 

@@ -520,3 +520,66 @@ fn what_is_asked_in_another_region_is_judged_by_it() {
         assert_eq!(judged(&world, Authorize.step(resolved)).outcome.is_ok(), allowed, "{region}");
     }
 }
+
+/// The ciphertext as a store that is not this one would have tagged it. It opens no more, for the tag is bound.
+fn foreign(ciphertext: &str, key: &KeyArn) -> Vec<u8> {
+    use base64::Engine as _;
+    let mut bytes = base64::engine::general_purpose::STANDARD.decode(ciphertext).unwrap();
+    // src/backend/local/blob.rs: the tag stands behind the ARN and the material id.
+    bytes[40 + key.as_str().len()] ^= 1;
+    bytes
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// How a request about a ciphertext ends, whichever layer refuses it.
+fn ended(world: &World, operation: &str, body: &Value) -> Result<(), Exception> {
+    let parsed = world.parsed(world.request(operation, body));
+    let resolved = super::super::Resolve(world.backend()).step(parsed);
+    resolved.and_then(|resolved| Authorize.step(resolved)).map(drop).map_err(|error| error.exception().into_owned())
+}
+
+#[test]
+fn who_may_not_use_the_key_of_a_foreign_ciphertext_is_answered_as_if_it_were_not_here() {
+    let requests = [
+        ("Decrypt", json!({})),
+        // Neither of these may be found out about first.
+        ("Decrypt", json!({"GrantTokens": ["no token"]})),
+        ("ReEncrypt", json!({"DestinationKeyId": "alias/other"})),
+        ("ReEncrypt", json!({"DestinationKeyId": "alias/other", "GrantTokens": ["no token"]})),
+    ];
+    for (operation, mut body) in requests {
+        let world = World::with_policy(statement("kms:Encrypt", "*"));
+        let (key, _) = (world.key(), world.key_named("alias/other"));
+        let here = foreign(&ciphertext(&world, ALIAS), &key);
+        // The last digit of the key's id.
+        let mut gone = here.clone();
+        let digit = &mut gone[7 + key.as_str().len()];
+        *digit = if *digit == b'0' { b'1' } else { b'0' };
+        let refusals = [here, gone].map(|blob| {
+            body["CiphertextBlob"] = base64(&blob).into();
+            ended(&world, operation, &body)
+        });
+        assert_eq!(refusals, [const { Err(Exception::invalid_ciphertext()) }; 2], "{operation} {body}");
+    }
+}
+
+#[test]
+fn who_may_use_the_key_of_a_foreign_ciphertext_comes_to_it_and_to_the_checks_behind() {
+    let policy = json!({"Effect": "Allow", "Action": ["kms:Decrypt", "kms:ReEncryptFrom"], "Resource": "*"});
+    let with = |operation: &str, more: Value| {
+        let world = World::with_policy(policy.clone());
+        let (key, _) = (world.key(), world.key_named("alias/other"));
+        let mut body = more;
+        body["CiphertextBlob"] = base64(&foreign(&ciphertext(&world, ALIAS), &key)).into();
+        (ended(&world, operation, &body), key)
+    };
+    assert_eq!(with("Decrypt", json!({})).0, Ok(()));
+    let (refused, _) = with("Decrypt", json!({"GrantTokens": ["no token"]}));
+    assert_eq!(refused.unwrap_err().kind(), ExceptionKind::InvalidGrantToken);
+    let (refused, _) = with("ReEncrypt", json!({"DestinationKeyId": "alias/other"}));
+    assert!(refused.unwrap_err().message().unwrap().contains("kms:ReEncryptTo on resource: arn:aws:kms:"));
+}
