@@ -12,9 +12,9 @@ use crate::config::{AuditTarget, Backend, Config};
 
 /// Report every fault of a configuration at once, each with its file, place and a hint.
 ///
-/// Reads the configuration and all that it names (credentials, policies, certificates, the root key), opens no port and
-/// no store, and changes nothing. What is legal and probably not meant, such as a misspelt action in a policy, is a
-/// warning and no fault.
+/// Reads the configuration and all that it names (credentials, policies, certificates, seeds, the root key), opens no
+/// port and no store, and changes nothing. What is legal and probably not meant, such as a misspelt action in a policy,
+/// is a warning and no fault.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   kmsgate check --config /etc/kmsgate/kmsgate.toml && systemctl restart kmsgate
@@ -51,13 +51,17 @@ fn summary(config: &Config) -> String {
         AuditTarget::File(file) => file.display().to_string(),
     };
     let regions: Vec<&str> = config.regions.all().iter().map(Region::as_str).collect();
+    let seeds = match &config.seeds {
+        Some(seeds) => format!(", seeds in {} ({})", seeds.file().display(), seeds.len()),
+        None => String::new(),
+    };
     let tls = if config.listen.tls.is_some() { "TLS" } else { "no TLS" };
     [
         format!("ok: {}", config.file.display()),
         format!("  account {} in {}", config.account, regions.join(", ")),
         format!("  listens on {} ({tls}), probes on {}", config.listen.address, config.admin),
         format!("  {} access keys in {}", config.credentials.len(), config.auth.credentials_file.display()),
-        format!("  local backend in {}", data_dir.display()),
+        format!("  local backend in {}{seeds}", data_dir.display()),
         format!("  audit records to {audit}"),
     ]
     .join("\n")

@@ -2,6 +2,7 @@
 
 mod check;
 mod credentials;
+mod keys;
 mod log;
 mod lossy;
 mod operations;
@@ -33,6 +34,7 @@ const FAILED: u8 = 1;
   kmsgate quickstart                          a working KMS on this machine, ready to be called
   kmsgate check --config kmsgate.toml         everything that is wrong with a configuration, at once
   kmsgate serve --config kmsgate.toml         the real thing
+  kmsgate keys export --help                  how keys go from one local store to another
 
 Exit codes: 0 stopped after draining, 1 could not start or failed, 64 the configuration is at fault.")]
 struct Cli {
@@ -59,6 +61,8 @@ enum Command {
     Operations(operations::Arguments),
     #[command(subcommand)]
     Credentials(credentials::Command),
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 /// Runs what the command line asks for.
@@ -93,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Operations(arguments) => operations::run(&arguments),
         Command::Credentials(command) => credentials::run(&command),
+        Command::Keys(command) => keys::run(&command),
     }
 }
 

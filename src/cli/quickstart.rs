@@ -20,7 +20,7 @@ use super::{BAD_CONFIG, page};
 use crate::app;
 use crate::audit::Writer;
 use crate::aws::{AccountId, AliasName, KeyArn, Region, Regions};
-use crate::backend::local::LocalBackend;
+use crate::backend::local::{LocalBackend, SeedError, Seeds};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::credentials::new_key::{NewAccessKey, principal_toml};
@@ -48,6 +48,7 @@ else; --policy gives it another policy for this start.")]
   kmsgate quickstart
   kmsgate quickstart --json --listen 127.0.0.1:0 --admin 127.0.0.1:0 --data-dir /tmp/kms   for scripts
   kmsgate quickstart --policy allow-all.json                       for the test suites of other projects
+  kmsgate quickstart --policy allow-all.json --seeds seeds.toml    with keys of their own, the same in each run
 
 Exit codes: 0 stopped after draining, 1 could not start or failed, 64 a file or an argument is at fault.")]
 pub(super) struct Arguments {
@@ -73,6 +74,9 @@ pub(super) struct Arguments {
     /// The principal's policy for this start: an IAM identity policy
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Keys that are to be there, in a file of [[keys]] tables; made at the start where they are not
+    #[arg(long, value_name = "FILE")]
+    seeds: Option<PathBuf>,
     /// Print one line of JSON on standard output when ready, and everything else on standard error
     #[arg(long)]
     json: bool,
@@ -149,6 +153,7 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     arguments.listen.map_or(Ok(()), loopback)?;
     let file = directory.join(CONFIG_FILE);
     let (regions, account) = site(arguments, &file)?;
+    let seeds = arguments.seeds.as_deref().map(|file| read_seeds(file, regions.all(), account)).transpose()?;
     private::create_directory(directory).map_err(|error| in_directory(directory, &error))?;
     // First of all files: whatever is made next belongs to this region and account.
     if !file.exists() {
@@ -157,6 +162,8 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     let root_key_file = directory.join("root.key");
     let backend =
         LocalBackend::open(directory, &root_key_file, regions.all(), account, &Clock::System).map_err(other)?;
+    // The first, so that they may have the quickstart's own alias.
+    seeds.as_ref().map_or(Ok(()), |seeds| seed(&backend, seeds))?;
     let alias: AliasName = ALIAS.parse().map_err(other)?;
     let key = backend.ensure_key(regions.own(), &alias, "Made by kmsgate quickstart").map_err(other)?;
     let principal = format!("arn:{}:iam::{account}:user/quickstart", regions.own().partition().as_str());
@@ -168,6 +175,7 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
         private::write_new(&narrow, narrow_policy(&key).as_bytes()).map_err(other)?;
     }
     let mut config = Config::load_with(&file, policy)?;
+    config.seeds.as_ref().map_or(Ok(()), |seeds| seed(&backend, seeds))?;
     config.listen.address = arguments.listen.unwrap_or(config.listen.address);
     config.admin = arguments.admin.unwrap_or(config.admin);
     loopback(config.listen.address)?;
@@ -262,6 +270,21 @@ fn read_policy(file: &Path) -> Result<Arc<Compiled>, Failure> {
         tracing::warn!("{}", config::policy_fault(file, warning));
     }
     Ok(Arc::new(Compiled::from(parsed.document)))
+}
+
+/// The operator's seeds.
+fn read_seeds(file: &Path, regions: &[Region], account: AccountId) -> Result<Arc<Seeds>, Failure> {
+    let faults = Collector::default();
+    let seeds = Seeds::read(file, regions, account, &faults);
+    Ok(Arc::new(faults.finish(file, seeds)?))
+}
+
+fn seed(backend: &LocalBackend, seeds: &Arc<Seeds>) -> Result<(), Failure> {
+    match backend.seed(seeds) {
+        Ok(_) => Ok(()),
+        Err(SeedError::Faults(faults)) => Err(faults.into()),
+        Err(error @ SeedError::Store(_)) => Err(other(error)),
+    }
 }
 
 /// The principal's access key, made if the credentials file is not there.

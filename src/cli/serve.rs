@@ -6,19 +6,20 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::FAILED;
 use super::log::Log;
+use super::{BAD_CONFIG, FAILED};
 use crate::app;
-use crate::backend::local::LocalBackend;
+use crate::backend::local::{LocalBackend, SeedError};
 use crate::clock::Clock;
 use crate::config::Backend;
 
 /// Run the gateway until SIGTERM, then drain it.
 ///
 /// On the first start of the local backend the root key and the store are made. A store without its root key is
-/// never replaced: the program stops and says so. SIGTERM or SIGINT drains: readiness fails, requests under way are
-/// answered, changes under way are stored and recorded. A second signal ends the drain at once. SIGHUP, without a
-/// terminal, does nothing: the configuration is read at the start alone.
+/// never replaced: the program stops and says so. Keys of the file of seeds (`backend.seeds_file`) that are not there
+/// are made before any request is taken, and a file that contradicts the store stops the start. SIGTERM or SIGINT
+/// drains: readiness fails, requests under way are answered, changes under way are stored and recorded. A second signal
+/// ends the drain at once. SIGHUP, without a terminal, does nothing: the configuration is read at the start alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   kmsgate serve --config /etc/kmsgate/kmsgate.toml
@@ -47,12 +48,28 @@ pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
             Ok(backend) => Arc::new(backend),
             Err(error) => return failed(log, &error),
         };
+    if let Some(seeds) = &config.seeds
+        && let Err(error) = backend.seed(seeds)
+    {
+        return not_seeded(log, &error);
+    }
     let ready = |listening: app::Listening| {
         tracing::info!(gateway = %listening.gateway, admin = %listening.admin, "ready");
     };
     match app::run(&config, backend, None, ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(log, &error),
+    }
+}
+
+/// A file of seeds that contradicts the store is at fault like one that contradicts itself.
+fn not_seeded(log: &Log, error: &SeedError) -> ExitCode {
+    match error {
+        SeedError::Faults(faults) => {
+            log.say(faults);
+            ExitCode::from(BAD_CONFIG)
+        }
+        SeedError::Store(_) => failed(log, error),
     }
 }
 

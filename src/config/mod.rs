@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::aws::{AccountId, Regions};
+use crate::backend::local::Seeds;
 use crate::credentials::Credentials;
 use crate::faults::{Collector, Fault, Faults, read_toml};
 use crate::limits::Quotas;
@@ -41,6 +42,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// What answers.
     pub backend: Backend,
+    /// The keys that the local backend is to have, if a file says so.
+    pub seeds: Option<Arc<Seeds>>,
     /// How callers are authenticated.
     pub auth: Auth,
     /// Where policy documents are, if there are any.

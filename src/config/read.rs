@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{AuditTarget, Auth, Backend, Config, limits, listen, policies, server};
 use crate::aws::{Region, Regions};
+use crate::backend::local::Seeds;
 use crate::faults::{Collector, Section, Value};
 use crate::policy::Compiled;
 
@@ -22,6 +23,10 @@ pub(super) fn config(
     let listen = listen::listen(&root.section("listen"));
     let admin = listen::admin(&root.section("admin"), listen.as_ref());
     let backend = backend(&root.section("backend"));
+    let seeds = backend
+        .as_ref()
+        .and_then(|(_, file)| file.as_deref())
+        .and_then(|file| Seeds::read(file, regions.as_ref()?.all(), account?, faults).map(Arc::new));
     let auth = auth(&root.section("auth"));
     let policies = policies::directory(&root.section("policies"));
     let mut warnings = Vec::new();
@@ -39,7 +44,8 @@ pub(super) fn config(
         account: account?,
         listen: listen?,
         admin: admin?,
-        backend: backend?,
+        backend: backend?.0,
+        seeds,
         auth: auth?,
         policies,
         credentials: Arc::new(credentials?),
@@ -73,8 +79,10 @@ pub(crate) fn regions(root: &Section<'_>) -> Option<Regions> {
     Some(regions)
 }
 
-fn backend(section: &Section<'_>) -> Option<Backend> {
+/// The backend, and the file of its seeds.
+fn backend(section: &Section<'_>) -> Option<(Backend, Option<PathBuf>)> {
     let data_dir = section.get("data_dir");
+    let seeds_file = section.get("seeds_file");
     let root_key_file = section.get("root_key_file");
     let kind = section.require("kind", "write kind = \"local\"");
     section.end();
@@ -99,7 +107,11 @@ fn backend(section: &Section<'_>) -> Option<Backend> {
         Some(value) => value.path()?,
         None => default_root_key_file(&data_dir),
     };
-    Some(Backend::Local { data_dir, root_key_file })
+    let seeds_file = match seeds_file {
+        Some(value) => Some(value.path()?),
+        None => None,
+    };
+    Some((Backend::Local { data_dir, root_key_file }, seeds_file))
 }
 
 /// Beside the store unless it is told otherwise; who keeps both on one disk protects the keys by that disk.

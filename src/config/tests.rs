@@ -405,6 +405,11 @@ fn what_the_example_has_commented_out_is_the_default() {
         match (section, key) {
             // A quota is off until it is given, the workers are as many as the machine has cores.
             ("limits", _) => assert_ne!(config.limits, default.limits, "{line}"),
+            // The one setting without a default: no keys but those that clients make.
+            ("backend", "seeds_file") => {
+                assert!(default.seeds.is_none());
+                assert_eq!(config.seeds.unwrap().len(), 2);
+            }
             ("server", "workers") => assert_eq!(config.server.workers.get(), 2),
             ("listen", "accepted_hosts") => {
                 let hosts = |config: &Config| config.listen.accepted_hosts(config.listen.address, &config.regions);

@@ -3,6 +3,9 @@
 #[doc = include_str!("policies.md")]
 pub mod policies {}
 
+#[doc = include_str!("local_kms.md")]
+pub mod local_kms {}
+
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 

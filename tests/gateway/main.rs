@@ -13,11 +13,13 @@ mod connections;
 mod durability;
 mod files;
 mod key_pairs;
+mod keys;
 mod limits;
 mod policy;
 mod probes;
 mod quickstart;
 mod readme;
 mod sdk;
+mod seeds;
 
 mod heads;

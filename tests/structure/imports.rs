@@ -16,7 +16,9 @@ const ROWS: &[&[&str]] = &[
     &["sigv4"],
     &["credentials"],
     // What is set up when the program starts.
-    &["config", "backend"],
+    &["backend"],
+    // It reads the seeds of the local backend.
+    &["config"],
     // What a request is judged by, and why it may fail.
     &["state", "error"],
     &["stage"],

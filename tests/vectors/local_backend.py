@@ -71,12 +71,15 @@ def blob_vector(context: dict[str, str], plaintext: bytes) -> dict:
 
 
 def wrap_vector() -> dict:
+    return wrapped_under(kbkdf(ROOT_KEY, "kmsgate/v1/wrapping", b"", 32), STORE_ID)
+
+
+def wrapped_under(key: bytes, store: bytes) -> dict:
     origin, created = "AWS_KMS", 1_440_938_160_123_456
-    key = kbkdf(ROOT_KEY, "kmsgate/v1/wrapping", b"", 32)
     aad = prefixed(
         b"kmsgate/v1/key-material",
         b"\x01\x01",
-        STORE_ID,
+        store,
         KEY_ARN.encode(),
         MATERIAL_ID,
         origin.encode(),
@@ -143,6 +146,35 @@ def format_1_rows() -> list[tuple[str, str, bytes]]:
     ]
 
 
+def transport_vector() -> dict:
+    """A file of keys with one key and its alias."""
+    file_id = bytes(range(0x70, 0x80))
+    transport_key = bytes(range(0x80, 0xA0))
+    wrapping = kbkdf(transport_key, "kmsgate/v1/transport-wrapping", file_id, 32)
+    wrap, key_id = wrapped_under(wrapping, file_id), KEY_ARN.rpartition("/")[2]
+    key = {
+        "arn": KEY_ARN,
+        "created_micros": wrap["created_micros"],
+        "description": "carried",
+        "state": "Disabled",
+        "tags": [["Team", "blue"]],
+        "materials": [{"id": MATERIAL_ID.hex(), "wrapped": base64.b64encode(bytes.fromhex(wrap["wrapped"])).decode()}],
+    }
+    alias = {"target": key_id, "created_micros": wrap["created_micros"], "updated_micros": wrap["created_micros"]}
+    lines = [
+        f"kmsgate-keys-v1 2 {file_id.hex()}",
+        f"key eu-central-1/{key_id} {json.dumps(key)}",
+        f"alias eu-central-1/alias/orders {json.dumps(alias)}",
+    ]
+    text = "".join(line + "\n" for line in lines)
+    key = kbkdf(transport_key, "kmsgate/v1/transport-file", file_id, 32)
+    return {
+        "transport_key_line": "kmsgate-transport-key-v1:" + base64.b64encode(transport_key).decode(),
+        "file_id": file_id.hex(),
+        "file": text + f"mac {mac(key, text.encode()).hex()}\n",
+    }
+
+
 vectors = {
     "key_arn": KEY_ARN,
     "root_key": ROOT_KEY.hex(),
@@ -165,5 +197,7 @@ vectors = {
     "import_token": import_token_vector(),
     "store": store_vector(2, [("key", "1234", b'{"a":1}'), ("alias", "alias/sch\u00f6n", b"")]),
     "format_1_store": store_vector(1, format_1_rows()),
+    "transport": transport_vector(),
+    "seeded_material_id": kbkdf(SECRET, "kmsgate/v1/seeded-material-id", KEY_ARN.rpartition("/")[2].encode(), 32).hex(),
 }
 print(json.dumps(vectors, indent=2))

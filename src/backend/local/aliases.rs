@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::kms::{Answer, Exception, ExceptionKind, Input, JsonObject};
 
 /// AWS's quota of aliases for each key.
-const MOST_ALIASES: usize = 50;
+pub(super) const MOST_ALIASES: usize = 50;
 /// Entries of a page, and the most a caller may ask for (API reference, `ListAliases`).
 const USUAL_PAGE: usize = 50;
 const LARGEST_PAGE: usize = 100;
@@ -90,7 +90,7 @@ fn unchanged(directory: &Directory, name: &AliasName, from: &KeyArn) -> Result<A
         return Err(Exception::not_found_alias(AliasArn::new(region, from.account(), name.as_str()).as_str()));
     };
     if aliased.key.id() == from.id() {
-        return Ok(Alias { target: from.id(), created: aliased.created, updated: aliased.updated });
+        return Ok(aliased.alias());
     }
     // KMS has no error of its own for this.
     let text = format!("{name} was pointed to another key by another request at the same time.");
@@ -126,12 +126,13 @@ pub(super) fn list(
         None => page.cut(pages::following(index, after.as_ref())),
     };
     let next = more.then(|| entries.last().map(|(name, _)| name.as_str())).flatten();
-    let objects = entries.iter().map(|(name, alias)| {
+    let objects = entries.iter().map(|(name, aliased)| {
+        let alias = aliased.alias();
         let arn = AliasArn::new(region, site.account, name.as_str());
         JsonObject::with_capacity(256)
             .text("AliasName", name.as_str())
             .text("AliasArn", arn.as_str())
-            .text("TargetKeyId", alias.key.id().as_str())
+            .text("TargetKeyId", alias.target.as_str())
             .timestamp("CreationDate", alias.created)
             .timestamp("LastUpdatedDate", alias.updated)
     });

@@ -26,8 +26,15 @@ pub(super) struct Alias {
 #[derive(Clone, Debug)]
 pub(super) struct Aliased {
     pub(super) key: Arc<KeyView>,
-    pub(super) created: Timestamp,
-    pub(super) updated: Timestamp,
+    created: Timestamp,
+    updated: Timestamp,
+}
+
+impl Aliased {
+    /// The alias alone.
+    pub(super) fn alias(&self) -> Alias {
+        Alias { target: self.key.id(), created: self.created, updated: self.updated }
+    }
 }
 
 /// What there is in one region: keys by id, aliases by name, both in the order in which lists have them.

@@ -27,6 +27,8 @@ pub(super) struct Golden {
     pub(super) import_token: ImportToken,
     pub(super) store: Store,
     pub(super) format_1_store: Store,
+    pub(super) transport: Transport,
+    pub(super) seeded_material_id: String,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +78,14 @@ pub(super) struct Row {
     pub(super) kind: String,
     pub(super) id: String,
     pub(super) body: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Transport {
+    #[serde(rename = "transport_key_line")]
+    pub(super) key_line: String,
+    pub(super) file_id: String,
+    pub(super) file: String,
 }
 
 pub(super) fn golden() -> Golden {

@@ -27,6 +27,12 @@ pub(super) enum Label {
     KeyTag,
     /// The key that seals a store's import tokens, from the root key.
     ImportToken,
+    /// The key that wraps the key material of one file of keys, from a transport key.
+    TransportWrapping,
+    /// The key that authenticates such a file, from a transport key.
+    TransportFile,
+    /// The id of key material that a file of seeds gives, from that material.
+    SeededMaterialId,
 }
 
 /// Room for a label, a context and what stands around them; the longest context has 48 bytes.
@@ -43,6 +49,9 @@ impl Label {
             Self::RootKeyCheck => "kmsgate/v1/root-key-check",
             Self::KeyTag => "kmsgate/v1/key-tag",
             Self::ImportToken => "kmsgate/v1/import-token-key",
+            Self::TransportWrapping => "kmsgate/v1/transport-wrapping",
+            Self::TransportFile => "kmsgate/v1/transport-file",
+            Self::SeededMaterialId => "kmsgate/v1/seeded-material-id",
         }
     }
 }

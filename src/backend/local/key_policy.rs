@@ -61,12 +61,17 @@ pub(super) fn only_default(site: &Site, region: &Region, input: &Input) -> Resul
         return Err(Exception::limit_exceeded(format!("A key policy has at most {LONGEST} bytes.")));
     }
     named_default(input)?;
-    if serde_json::from_str(&default(site, region)).is_ok_and(|default: Value| default == policy) {
+    if is_default(site, region, &policy) {
         return Ok(());
     }
     Err(Exception::unsupported(
         "Key policies other than the default one are not served by this version of kmsgate's local backend.",
     ))
+}
+
+/// Whether it says what [`default`] says.
+pub(super) fn is_default(site: &Site, region: &Region, policy: &Value) -> bool {
+    serde_json::from_str(&default(site, region)).is_ok_and(|default: Value| default == *policy)
 }
 
 /// No policy has another name. The text is an emulator's; KMS's is not recorded.

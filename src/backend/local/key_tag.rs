@@ -32,7 +32,7 @@ use crate::secret::same;
 pub(super) const KEY_TAG_BYTES: usize = 16;
 
 /// Makes and checks the key tags of one store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct KeyTagger(hmac::Key);
 
 impl KeyTagger {

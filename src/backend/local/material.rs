@@ -20,7 +20,7 @@ use super::gcm::{self, IV_BYTES, TAG_BYTES};
 use super::kdf::{self, Label};
 use super::root_key::WrappingKey;
 use super::store_id::StoreId;
-use crate::aws::{KeyArn, KeyMaterialId};
+use crate::aws::{KeyArn, KeyId, KeyMaterialId};
 use crate::clock::Timestamp;
 use crate::random::{self, Exhausted};
 use crate::secret::Secret;
@@ -81,6 +81,14 @@ impl KeyMaterial {
         let context = format!("{}{}", key.account(), key.id());
         kdf::derive(secret, Label::ImportedMaterialId, context.as_bytes(), &mut id);
         Self::from_parts(KeyMaterialId::from_bytes(id), secret)
+    }
+
+    /// Material that a file of seeds gives to the key `id`. Its id follows from both, so that it is the same wherever
+    /// the file is read, and says nothing about the secret.
+    pub(super) fn seeded(id: KeyId, secret: &[u8; SECRET_BYTES]) -> Self {
+        let mut material = [0; 32];
+        kdf::derive(secret, Label::SeededMaterialId, id.as_str().as_bytes(), &mut material);
+        Self::from_parts(KeyMaterialId::from_bytes(material), secret)
     }
 
     /// The secret is taken by reference, for the caller to wipe: each move of an array may leave a copy behind.
@@ -247,6 +255,16 @@ mod tests {
         assert_eq!(id(arn), id(&arn.replace("us-east-1", "eu-west-1")));
         assert_ne!(id(arn), id(&arn.replace("1111", "2222")));
         assert_ne!(id(arn), id(&arn.replace("1234abcd", "1234abce")));
+    }
+
+    #[test]
+    fn the_id_of_material_that_is_given_follows_from_it_and_its_key() {
+        let golden = golden();
+        let seeded = KeyMaterial::seeded(golden.key_arn().id(), &golden.secret());
+        assert_eq!(seeded.id().to_string(), golden.seeded_material_id);
+        assert_eq!(seeded.secret(), &golden.secret());
+        let other = "1234abcd-12ab-34cd-56ef-1234567890ac".parse().unwrap();
+        assert_ne!(KeyMaterial::seeded(other, &golden.secret()).id(), seeded.id());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and encryption context. All key state is in memory as one [`KeyView`] a key; requests that only use keys touch
 //! nothing else. Changes go through one thread that commits before it publishes and answers.
 
+mod additions;
 mod aliases;
 mod blob;
 mod changes;
@@ -21,11 +22,14 @@ mod import_token;
 mod import_wrapping;
 mod kdf;
 mod key;
+mod key_file;
 mod key_pair;
 mod key_pairs;
 mod key_policy;
 mod key_spec;
 mod key_tag;
+mod keys_export;
+mod keys_import;
 mod manage;
 mod material;
 mod materials;
@@ -40,12 +44,16 @@ mod records;
 mod resolve;
 mod root_key;
 mod rotation;
+mod seeds;
+mod site;
 mod states;
 mod store;
 mod store_id;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod transport;
+mod transport_key;
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,18 +65,24 @@ use create::NewKey;
 use directory::{Alias, Directory};
 use operations::{Change, Handler, Question};
 use records::Records;
+use site::Site;
 
+pub use additions::Added;
 pub use changes::Done;
 pub use import::DEFAULT_EXPIRATION_MODEL;
 pub use key::{ENCRYPTION_ALGORITHM, KeyState, KeyView, MultiRegion, Origin, Rotation};
 pub use key_spec::{KeySpec, KeyUsage};
+pub use keys_export::{Exported, TransportError};
+pub use keys_import::{ImportFile, Imported};
 pub use manage::DEFAULT_PENDING_WINDOW_DAYS;
 pub use open::OpenError;
 pub use resolve::{Found, Keys, NamedBy};
 pub use rotation::DEFAULT_ROTATION_PERIOD_DAYS;
+pub use seeds::{SeedError, Seeds};
+pub use transport_key::{TransportKey, not_written};
 
 use crate::audit::Writer;
-use crate::aws::{AccountId, AliasName, KeyArn, Operation, Region};
+use crate::aws::{AliasName, KeyArn, Operation, Region};
 use crate::clock::Clock;
 use crate::kms::{Answer, Exception, Input};
 use crate::random::Exhausted;
@@ -175,14 +189,6 @@ impl LocalBackend {
     pub fn unready(&self) -> Option<String> {
         self.changes.failing().then(|| "the key store cannot be written; see the log".to_owned())
     }
-}
-
-/// Whose KMS this is.
-#[derive(Clone, Debug)]
-struct Site {
-    account: AccountId,
-    /// Those that are served, each with keys and aliases of its own.
-    regions: Arc<[Region]>,
 }
 
 impl fmt::Debug for LocalBackend {

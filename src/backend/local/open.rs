@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::LocalBackend;
 use super::changes::Changes;
+use super::directory::Directory;
 use super::records::{Loader, Records, UnreadableRow};
 use super::root_key::{RootKey, RootKeyError};
-use super::store::{Store, StoreError};
-use super::{LocalBackend, Site};
+use super::site::{Owner, Site};
+use super::store::{Row, Store, StoreError};
+use super::store_id::StoreId;
 use crate::aws::{AccountId, Region};
 use crate::clock::Clock;
 use crate::credentials::private;
@@ -111,6 +114,41 @@ impl LocalBackend {
         let directory = Arc::new(ArcSwap::from_pointee(directory));
         let changes = Changes::start(store, Arc::clone(&records), Arc::clone(&directory), clock.clone())?;
         Ok(Self { site, directory, changes, records, clock: clock.clone() })
+    }
+}
+
+/// A store that no gateway has open.
+pub(super) struct Closed {
+    pub(super) path: PathBuf,
+    root_key: RootKey,
+}
+
+impl Closed {
+    /// The one in `data_dir`, which must be there.
+    pub(super) fn at(data_dir: &Path, root_key_file: &Path) -> Result<Self, OpenError> {
+        let path = data_dir.join(STORE_FILE);
+        match root_key(root_key_file, &path)? {
+            Some(root_key) => Ok(Self { path, root_key }),
+            None => Err(OpenError::Store { path, source: StoreError::Missing }),
+        }
+    }
+
+    /// Whose keys it has; `None` if there are none.
+    pub(super) fn site(&self) -> Result<Option<Site>, OpenError> {
+        Ok(self.load(|_| Owner::default(), |owner, row| owner.take(&row))?.site())
+    }
+
+    /// Its keys, which are those of `site`.
+    pub(super) fn read(&self, site: &Site) -> Result<(Records, Directory), OpenError> {
+        let begin = |id| Loader::new(Records::new(&self.root_key, id), site);
+        let loaded = self.load(begin, |loader, row| loader.take(&row))?;
+        loaded.finish().map_err(|source| OpenError::Row { path: self.path.clone(), source })
+    }
+
+    fn load<T>(&self, begin: impl FnOnce(StoreId) -> T, take: impl FnMut(&mut T, Row)) -> Result<T, OpenError> {
+        let loaded = Store::load(&self.path, &self.root_key, begin, take);
+        let (_, loaded) = loaded.map_err(|source| OpenError::Store { path: self.path.clone(), source })?;
+        Ok(loaded)
     }
 }
 

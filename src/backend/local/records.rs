@@ -34,7 +34,7 @@ pub(super) struct Records {
     store: StoreId,
     wrapping: WrappingKey,
     tagger: KeyTagger,
-    import_tokens: ImportTokenKey,
+    import_tokens: Arc<ImportTokenKey>,
 }
 
 /// A row that cannot be read.
@@ -145,8 +145,15 @@ impl Records {
             store,
             wrapping: root_key.wrapping_key(),
             tagger: root_key.key_tagger(&store),
-            import_tokens: root_key.import_token_key(&store),
+            import_tokens: Arc::new(root_key.import_token_key(&store)),
         }
+    }
+
+    /// For the rows of a file of keys, whose id stands for a store's. The keys that are read from it mark their blobs
+    /// as those of this store.
+    pub(super) fn of_file(&self, file: StoreId, wrapping: WrappingKey) -> Self {
+        let (tagger, import_tokens) = (self.tagger.clone(), Arc::clone(&self.import_tokens));
+        Self { store: file, wrapping, tagger, import_tokens }
     }
 
     /// What marks this store's blobs as its own.
@@ -396,6 +403,15 @@ impl<'s> Loader<'s> {
 /// full: one after another would leave all of them half empty, and what lies between fills them.
 fn every_other_first<T>(sorted: &[T]) -> impl Iterator<Item = &T> {
     sorted.iter().step_by(2).chain(sorted.iter().skip(1).step_by(2))
+}
+
+/// The ARN in a key's row.
+pub(super) fn arn_of(row: &Row) -> Option<KeyArn> {
+    #[derive(Deserialize)]
+    struct Named {
+        arn: String,
+    }
+    read::<Named>(row).ok()?.arn.parse().ok()
 }
 
 /// What names a key's row.

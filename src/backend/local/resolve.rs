@@ -41,7 +41,7 @@ pub enum NamedBy {
     /// By a ciphertext alone: whoever may not use the key is not told which one it is.
     Ciphertext,
     /// By a ciphertext alone that another store made, or nobody: whoever may not use the key is not told that it is
-    /// here ([`key_tag`](super::key_tag)).
+    /// here.
     ForeignCiphertext,
 }
 

@@ -8,11 +8,10 @@ use std::io;
 use std::path::Path;
 
 use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::kdf::{self, Label};
+use super::key_file::{KEY_BYTES, KeyFile};
 use super::key_tag::KeyTagger;
 use super::store_id::StoreId;
 use crate::credentials::private;
@@ -20,19 +19,19 @@ use crate::faults::Fault;
 use crate::random;
 use crate::secret::Secret;
 
-const ROOT_KEY_BYTES: usize = 32;
-/// What the key's line begins with: the file's version.
-const PREFIX: &str = "kmsgate-root-key-v1:";
-const COMMENT: &str = "\
+const FILE: KeyFile = KeyFile {
+    prefix: "kmsgate-root-key-v1:",
+    comment: "\
 # The root key of a local store of kmsgate. Whoever has it and the store has every key in the store.
 # If this file is lost, so are all those keys and all that was ever encrypted with them: keep a copy,
 # apart from the store's own backups. Nothing here may be changed.
-";
+",
+};
 const RESTORE: &str = "restore the file from its copy; no other root key opens the store";
 
 /// 256 bits under which all keys of a store are wrapped.
 #[derive(Debug)]
-pub(super) struct RootKey(Secret<[u8; ROOT_KEY_BYTES]>);
+pub(super) struct RootKey(Secret<[u8; KEY_BYTES]>);
 
 impl RootKey {
     /// Makes a root key and writes it to `file`, which must not exist, with mode 0600.
@@ -41,7 +40,7 @@ impl RootKey {
     ///
     /// [`RootKeyError::Exists`] and [`RootKeyError::NotWritten`]. A file that exists is never touched.
     pub(super) fn create(file: &Path) -> Result<Self, RootKeyError> {
-        let mut key = Self(Secret::new([0; ROOT_KEY_BYTES]));
+        let mut key = Self(Secret::new([0; KEY_BYTES]));
         let written = random::fill(key.0.expose_mut())
             .map_err(io::Error::other)
             .and_then(|()| private::write_new(file, key.to_text().as_bytes()));
@@ -71,22 +70,11 @@ impl RootKey {
     }
 
     fn to_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(1024));
-        text.push_str(COMMENT);
-        text.push_str(PREFIX);
-        STANDARD.encode_string(self.0.expose(), &mut text);
-        text.push('\n');
-        text
+        FILE.to_text(&self.0)
     }
 
     pub(super) fn from_text(text: &str) -> Option<Self> {
-        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let (Some(line), None) = (lines.next(), lines.next()) else { return None };
-        let bytes = Zeroizing::new(STANDARD.decode(line.strip_prefix(PREFIX)?).ok()?);
-        let bytes: &[u8; ROOT_KEY_BYTES] = bytes.as_slice().try_into().ok()?;
-        let mut key = Self(Secret::new([0; ROOT_KEY_BYTES]));
-        key.0.expose_mut().copy_from_slice(bytes);
-        Some(key)
+        FILE.parse(text).map(Self)
     }
 
     /// The key that wraps key material.
@@ -127,6 +115,11 @@ impl RootKey {
 pub(super) struct WrappingKey(Secret<[u8; 32]>);
 
 impl WrappingKey {
+    /// From a key that was derived for nothing else.
+    pub(super) const fn new(key: Secret<[u8; 32]>) -> Self {
+        Self(key)
+    }
+
     pub(super) const fn expose(&self) -> &[u8; 32] {
         self.0.expose()
     }
@@ -248,7 +241,7 @@ mod tests {
     fn what_is_no_root_key_is_refused_and_not_quoted() {
         let directory = tempfile::tempdir().unwrap();
         let line = golden().root_key_line;
-        let key = line.strip_prefix(PREFIX).unwrap();
+        let key = line.strip_prefix(FILE.prefix).unwrap();
         for (number, text) in [
             String::new(),
             "# nothing\n".to_owned(),

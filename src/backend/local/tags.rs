@@ -9,7 +9,7 @@ use crate::aws::{Member, Tags};
 use crate::kms::{Answer, Exception, Input, JsonObject};
 
 /// AWS's quota of tags for each key.
-const MOST_TAGS: usize = 50;
+pub(super) const MOST_TAGS: usize = 50;
 /// Entries of a page, and the most a caller may ask for (API reference, `ListResourceTags`).
 const LARGEST_PAGE: usize = 50;
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::changes::Changes;
+use super::changes::{Changes, Edit};
 use super::directory::{Directory, Regional};
+use super::key::KeyView;
 use super::records::{Loader, Records};
 use super::root_key::RootKey;
 use super::store::{Change, Row, Store};
@@ -101,6 +102,25 @@ impl Local {
         }
     }
 
+    /// A backend whose one region is another.
+    pub(super) fn in_region(name: &str) -> Self {
+        Self::new().reopened_for(name, ACCOUNT).unwrap()
+    }
+
+    /// The same store, closed.
+    pub(super) fn closed(self) -> ClosedLocal {
+        let Self { backend, clock, regions, directory } = self;
+        drop(backend);
+        ClosedLocal { clock, regions, directory }
+    }
+
+    /// Stores a key that no operation of a client's would leave like that.
+    pub(super) fn commit(&self, key: KeyView) {
+        let put = |_: &Directory, _| Ok((vec![Edit::key(key)], Answer::empty()));
+        let answer = self.backend.changes.submit(Box::new(put), Box::new(|_| ()));
+        answer.blocking_recv().unwrap().unwrap();
+    }
+
     /// How often the store was changed. Closes it.
     pub(super) fn revision(self) -> u64 {
         let Self { backend, directory, .. } = self;
@@ -149,6 +169,26 @@ fn root_key(directory: &Path) -> RootKey {
 fn store(directory: &Path) -> (Store, Vec<Row>) {
     let (store, rows) = Store::open(&directory.join("data/keys.sqlite"), &root_key(directory)).unwrap();
     (store, rows.rows)
+}
+
+/// A store that nobody has open.
+pub(super) struct ClosedLocal {
+    clock: ManualClock,
+    regions: Vec<Region>,
+    directory: TempDir,
+}
+
+impl ClosedLocal {
+    /// Its directory, with `root.key` and `data`.
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(super) fn reopened(self) -> Local {
+        let Self { clock, regions, directory } = self;
+        let backend = open(directory.path(), &regions, ACCOUNT, &clock).unwrap();
+        Local { backend, clock, regions, directory }
+    }
 }
 
 /// Calls, as [`CALLER`] makes them.

@@ -18,7 +18,7 @@ use super::row_set::Total;
 use crate::backend::local::store_id::StoreId;
 
 /// Version of the store's format, in the database's `user_version` too.
-pub(super) const FORMAT: u8 = 2;
+pub(crate) const FORMAT: u8 = 2;
 
 pub(super) struct Header {
     pub(super) format: u8,

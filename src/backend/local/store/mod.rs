@@ -33,7 +33,8 @@ use std::path::Path;
 
 use database::{Database, clear, write_header, write_rows};
 pub(super) use error::StoreError;
-use header::{FORMAT, Header};
+pub(super) use header::FORMAT;
+use header::Header;
 use mark::Mark;
 pub(super) use row::{Change, Kind, Revision, Row, RowId, Rows};
 use row_set::RowSet;
