@@ -133,9 +133,10 @@ fn facts(local: &Local) -> Vec<String> {
             (arn, created, description, state, (spec, usage, origin), multi_region, rotation, tags, aliases, versions)
         )
     };
-    let entries = local.entries();
-    let aliases = entries.aliases.iter().map(|alias| format!("{alias:?}"));
-    entries.keys.values().map(|key| facts(key)).chain(aliases).collect()
+    let directory = local.backend.directory.load();
+    let regions = local.backend.site.regions.iter().map(|region| directory.region(region).unwrap());
+    let aliases = regions.flat_map(|regional| regional.aliases.iter().map(|alias| format!("{alias:?}")));
+    every_key(&local.backend.site, &directory).map(facts).chain(aliases).collect()
 }
 
 fn decrypted(local: &Local, blob: &str, n: &str, key: Option<&str>) -> Value {
@@ -298,6 +299,66 @@ fn a_multi_region_key_comes_with_all_its_relatives_or_not_at_all() {
     let file = road.export(&local.closed(), &[]).unwrap().file;
     let text = refused(road.import(&road.path("new"), &file));
     assert!(text.contains("has a relative in eu-west-1 that is not here"), "{text}");
+}
+
+#[test]
+fn families_of_multi_region_keys_arrive_with_their_materials_and_what_they_wait_for() {
+    let regions = ["us-east-1", "eu-west-1"];
+    let (local, road) = (Local::in_regions(&regions), Road::new());
+    let family = || {
+        let made = local.ok(Operation::CreateKey, &json!({"MultiRegion": true}));
+        let arn: KeyArn = made["KeyMetadata"]["Arn"].as_str().unwrap().parse().unwrap();
+        local.ok(Operation::ReplicateKey, &json!({"KeyId": arn.as_str(), "ReplicaRegion": "eu-west-1"}));
+        arn
+    };
+    let (rotated, leaving) = (family(), family());
+    let first = local.encrypt(&rotated, "Zmlyc3Q=", &json!({"n": "1"}));
+    local.ok(Operation::EnableKeyRotation, &json!({"KeyId": rotated.as_str(), "RotationPeriodInDays": 90}));
+    local.ok(Operation::RotateKeyOnDemand, &json!({"KeyId": rotated.as_str()}));
+    local.schedule_deletion(&leaving);
+    let state = |local: &Local| local.entries().key(leaving.id()).unwrap().state;
+    assert!(matches!(state(&local), KeyState::PendingReplicaDeletion { .. }));
+    let before = facts(&local);
+    let file = road.export(&local.closed(), &[rotated.as_str(), leaving.as_str()]).unwrap().file;
+    // Not where its replicas cannot be.
+    let text = refused(road.import_for(&road.path("one"), &file, Some(("us-east-1", ACCOUNT))));
+    assert!(text.contains("is of a region or account that is not served here"), "{text}");
+    let other = Local::in_regions(&regions).closed();
+    assert_eq!(road.import(other.path(), &file).unwrap().added, Added { keys: 4, left_alone: 0, aliases: 0 });
+    assert_eq!(road.import(other.path(), &file).unwrap().added, Added { keys: 0, left_alone: 4, aliases: 0 });
+    let other = other.reopened();
+    assert_eq!(facts(&other), before);
+    let body = json!({"CiphertextBlob": first, "EncryptionContext": {"n": "1"}});
+    for region in regions {
+        assert_eq!(other.call_in(region, Operation::Decrypt, &body).unwrap()["Plaintext"], "Zmlyc3Q=", "{region}");
+    }
+}
+
+#[test]
+fn material_that_waits_for_its_rotation_arrives_and_may_be_gone_when_the_file_comes_again() {
+    let (local, road) = (Local::new(), Road::new());
+    let made = local.ok(Operation::CreateKey, &json!({"Origin": "EXTERNAL"}));
+    let arn: KeyArn = made["KeyMetadata"]["Arn"].as_str().unwrap().parse().unwrap();
+    let imported = |secret, expires| Version {
+        import: Some(Arc::new(Import { description: "a".into(), expires })),
+        ..Version::first(local.backend.records.sealer(&arn, KeyMaterial::imported(&arn, &secret)))
+    };
+    let ends = Timestamp::from_unix_seconds(1_800_000_000);
+    let mut key = KeyView::clone(local.entries().key(arn.id()).unwrap());
+    key.materials =
+        Materials { pending: Some(Arc::new(imported([2; 32], Some(ends)))), ..Materials::new(imported([1; 32], None)) };
+    key.state = KeyState::Enabled;
+    local.commit(key);
+    let before = facts(&local);
+    let file = road.export(&local.closed(), &[]).unwrap().file;
+    let other = Local::new().closed();
+    road.import(other.path(), &file).unwrap();
+    let other = other.reopened();
+    assert_eq!(facts(&other), before);
+    other.pass(365);
+    assert!(other.entries().key(arn.id()).unwrap().materials.pending.is_none());
+    let other = other.closed();
+    assert_eq!(road.import(other.path(), &file).unwrap().added.left_alone, 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::testing::{ACCOUNT, Local, region};
 use super::*;
-use crate::aws::Operation;
+use crate::aws::{Operation, Region};
 use crate::faults::Collector;
 
 const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -13,11 +13,15 @@ const MATERIAL: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_MATERIAL: &str = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 fn read(text: &str) -> Result<Arc<Seeds>, Faults> {
+    read_for(&[region()], text)
+}
+
+fn read_for(regions: &[Region], text: &str) -> Result<Arc<Seeds>, Faults> {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("seeds.toml");
     std::fs::write(&file, text).unwrap();
     let faults = Collector::default();
-    let seeds = Seeds::read(&file, &[region()], ACCOUNT.parse().unwrap(), &faults);
+    let seeds = Seeds::read(&file, regions, ACCOUNT.parse().unwrap(), &faults);
     faults.finish(&file, seeds).map(Arc::new)
 }
 
@@ -185,6 +189,24 @@ fn the_same_seed_in_two_stores_opens_the_ciphertexts_of_both() {
         let body = json!({"CiphertextBlob": blob});
         assert_eq!(to.refusal(Operation::Decrypt, &body), "InvalidCiphertextException", "another context");
     }
+}
+
+#[test]
+fn a_multi_region_key_is_seeded_where_it_is_to_be_and_left_alone_once_it_has_replicas() {
+    let id = "mrk-1234abcd12ab34cd56ef1234567890ab";
+    let local = Local::in_regions(&["us-east-1", "eu-west-1"]);
+    let text = format!("[[keys]]\nid = '{id}'\nregion = 'eu-west-1'\ndanger_material = '{MATERIAL}'\n");
+    let seeds = read_for(&local.backend.site.regions, &text).unwrap();
+    assert_eq!(local.backend.seed(&seeds).unwrap(), added(1, 0, 0));
+    assert_eq!(local.code(Operation::DescribeKey, &json!({"KeyId": id})), "NotFoundException", "in the other region");
+    let body = json!({"KeyId": id, "ReplicaRegion": "us-east-1"});
+    local.call_in("eu-west-1", Operation::ReplicateKey, &body).unwrap();
+    let body = json!({"KeyId": id, "PrimaryRegion": "us-east-1"});
+    local.call_in("eu-west-1", Operation::UpdatePrimaryRegion, &body).unwrap();
+    assert_eq!(local.backend.seed(&seeds).unwrap(), added(0, 1, 0));
+    assert_eq!(metadata(&local, id)["MultiRegionConfiguration"]["PrimaryKey"]["Region"], "us-east-1");
+    let refused = read_for(&[region()], &text).unwrap_err().to_string();
+    assert!(refused.contains("`eu-west-1` is not served"), "{refused}");
 }
 
 #[test]
