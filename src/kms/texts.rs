@@ -21,6 +21,12 @@ impl Exception {
         Self::new(Kind::NotFound, format!("Alias {arn} is not found."))
     }
 
+    /// A custom key store that is not there. KMS's text is not recorded.
+    #[must_use]
+    pub fn not_found_key_store(id: &str) -> Self {
+        Self::new(Kind::CustomKeyStoreNotFound, format!("Custom key store {id} does not exist."))
+    }
+
     /// `An alias with the name <alias arn> already exists`
     #[must_use]
     pub fn alias_exists(arn: &str) -> Self {

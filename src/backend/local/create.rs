@@ -111,6 +111,14 @@ pub(super) fn new_key(
     })
 }
 
+/// Refuses every custom key store that is named: there are none.
+pub(super) fn key_store(input: &Input) -> Result<(), Exception> {
+    match input.string(Member::CustomKeyStoreId) {
+        None => Ok(()),
+        Some(id) => Err(Exception::not_found_key_store(id)),
+    }
+}
+
 /// Refuses what contradicts itself in KMS's words, and what is not served in ours.
 fn asked(input: &Input) -> Result<NewKey, Exception> {
     let (spec, old_spec) = (input.string(Member::KeySpec), input.string(Member::CustomerMasterKeySpec));
@@ -128,8 +136,9 @@ fn asked(input: &Input) -> Result<NewKey, Exception> {
             .filter(|usage| spec.algorithms(*usage).is_some())
             .ok_or_else(|| Exception::usage_and_spec(name, spec.name()))?,
     };
-    if input.string(Member::CustomKeyStoreId).is_some() || input.string(Member::XksKeyId).is_some() {
-        return Err(unserved("Custom key stores".to_owned()));
+    key_store(input)?;
+    if input.string(Member::XksKeyId).is_some() {
+        return Err(unserved("Keys of external key stores".to_owned()));
     }
     let origin = input.string(Member::Origin).unwrap_or(Origin::AwsKms.name());
     let origin = Origin::from_name(origin).ok_or_else(|| unserved(format!("Keys of the origin {origin}")))?;

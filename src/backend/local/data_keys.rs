@@ -5,7 +5,7 @@
 
 use super::key::{ENCRYPTION_ALGORITHM, KeyView};
 use super::key_spec::KeyUsage;
-use super::{Keys, states};
+use super::{Keys, create, states};
 use crate::aws::{Member, Operation};
 use crate::kms::{Answer, Exception, Input, JsonObject};
 use crate::random;
@@ -72,9 +72,7 @@ pub(super) fn encrypt(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
 /// Answers `GenerateRandom`.
 pub(super) fn generate_random(input: &Input) -> Result<Answer, Exception> {
     let length = input.integer(Member::NumberOfBytes).ok_or_else(Exception::number_of_bytes_required)?;
-    if input.string(Member::CustomKeyStoreId).is_some() {
-        return Err(Exception::unsupported("Custom key stores are not served by kmsgate's local backend."));
-    }
+    create::key_store(input)?;
     no_recipient(input)?;
     let bytes = random_bytes(usize::try_from(length).unwrap_or_default())?;
     let body = JsonObject::with_capacity(32 + 2 * bytes.expose().len()).blob("Plaintext", bytes.expose());

@@ -1,9 +1,13 @@
 //! Keys of every kind that can be made.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::super::testing::{Local, members};
-use crate::aws::Operation;
+use super::super::directory::Directory;
+use super::super::testing::{Local, members, region};
+use super::{KeyArn, KeyView, MOST_KEYS, within_quota};
+use crate::aws::{KeyId, Operation};
 
 fn created(local: &Local, body: &Value) -> Value {
     local.ok(Operation::CreateKey, body)["KeyMetadata"].clone()
@@ -81,4 +85,39 @@ fn the_members_are_in_order() {
     let metadata =
         created(&local, &json!({"MultiRegion": true, "KeySpec": "HMAC_224", "KeyUsage": "GENERATE_VERIFY_MAC"}));
     assert!(members(&metadata).is_sorted());
+}
+
+#[test]
+fn there_is_no_custom_key_store() {
+    let local = Local::new();
+    let of = "CustomKeyStoreNotFoundException: Custom key store cks-1234567890abcdef0 does not exist.";
+    let store = "cks-1234567890abcdef0";
+    for (operation, body) in [
+        (Operation::CreateKey, json!({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store})),
+        (Operation::CreateKey, json!({"Origin": "EXTERNAL_KEY_STORE", "CustomKeyStoreId": store, "XksKeyId": "a"})),
+        (Operation::GenerateRandom, json!({"NumberOfBytes": 8, "CustomKeyStoreId": store})),
+    ] {
+        assert_eq!(local.refusal(operation, &body), of, "{body}");
+    }
+    assert!(local.entries().keys.is_empty(), "no key was made");
+}
+
+/// AWS's quota of KMS keys, of each region by itself.
+#[test]
+fn a_region_has_at_most_100_000_keys() {
+    let local = Local::in_regions(&["us-east-1", "eu-west-1"]);
+    local.create_key();
+    let key = local.entries().keys.values().next().map(Arc::clone).unwrap();
+    let id = |number: usize| format!("{number:08x}-0000-4000-8000-000000000000").parse::<KeyId>().unwrap();
+    let other = "eu-west-1".parse().unwrap();
+    let mut directory = Directory::new(&[region(), other]);
+    for number in 1..MOST_KEYS {
+        directory.put(KeyView { arn: KeyArn::new(&region(), key.arn.account(), id(number)), ..KeyView::clone(&key) });
+    }
+    assert!(within_quota(&directory, &region()).is_ok(), "one more is the last");
+    directory.put(KeyView::clone(&key));
+    assert_eq!(directory.len(), 100_000);
+    let refusal = within_quota(&directory, &region()).unwrap_err();
+    assert_eq!(refusal.kind().name(), "LimitExceededException");
+    assert!(within_quota(&directory, &"eu-west-1".parse().unwrap()).is_ok(), "regions count for themselves");
 }

@@ -234,7 +234,8 @@ fn what_is_not_served_yet_says_so() {
         json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
         json!({"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"}),
         json!({"Origin": "AWS_CLOUDHSM"}),
-        json!({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1234567890abcdef0"}),
+        json!({"Origin": "EXTERNAL_KEY_STORE"}),
+        json!({"XksKeyId": "bb8562717f809024"}),
         json!({"Policy": "{\"Statement\": []}"}),
     ] {
         let refusal = local.refusal(Operation::CreateKey, &body);
