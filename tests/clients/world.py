@@ -6,6 +6,8 @@
     .blob      a ciphertext under the key, made before the key came into its state
     .material  the id of its key material
     .alias     the name of an alias that points to it
+    .last_alias
+               the name of the newest alias that was made for it
     .import_token, .wrapped_material, .other_wrapped_material
                what ImportKeyMaterial takes: always the same material, and another
 
@@ -155,6 +157,7 @@ class Key:
     def new_alias(self):
         name = f"alias/conformance-{next(self.world.names)}"
         self.world.call("CreateAlias", AliasName=name, TargetKeyId=self.id)
+        self.last_alias = name
         return name
 
 
