@@ -49,8 +49,8 @@ pub(super) fn plan(
         return Ok((multi_region::remove(directory, key, now), Event::DeleteKey));
     }
     if key.materials.expires().is_some_and(|date| date <= now) {
-        let rest = import::with_materials(key, key.materials.without_expired(now));
-        return Ok((vec![Edit::key(rest)], Event::DeleteExpiredKeyMaterial));
+        let rest = import::without_expired(key, now);
+        return Ok((vec![Edit::key(KeyView::clone(&rest))], Event::DeleteExpiredKeyMaterial));
     }
     let next = key.rotation.map(|rotation| after(rotation, now));
     let rotated = (now, RotationType::Automatic);

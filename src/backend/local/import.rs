@@ -104,9 +104,17 @@ pub(super) fn delete(directory: &Directory, input: &Input, keys: &Keys) -> Plann
     Ok((vec![Edit::key(with_materials(key, materials))], answered(key, Some(id))))
 }
 
+/// The key without the material that has expired by `now`.
+pub(super) fn without_expired(key: &Arc<KeyView>, now: Timestamp) -> Arc<KeyView> {
+    match key.materials.expires() {
+        Some(date) if date <= now => Arc::new(with_materials(key, key.materials.without_expired(now))),
+        _ => Arc::clone(key),
+    }
+}
+
 /// The key with these in the place of its materials: it waits for its imports while one that it has used is missing,
 /// and can be used again once all are there.
-pub(super) fn with_materials(key: &KeyView, materials: Materials) -> KeyView {
+fn with_materials(key: &KeyView, materials: Materials) -> KeyView {
     let state = match key.state {
         KeyState::Enabled | KeyState::Disabled if !materials.complete() => KeyState::PendingImport,
         KeyState::PendingImport if materials.complete() => KeyState::Enabled,

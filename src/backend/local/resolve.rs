@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::blob::Blob;
 use super::directory::Regional;
-use super::key::KeyView;
+use super::key::{KeyView, Origin};
 use super::key_tag::KeyTagger;
-use super::{LocalBackend, Site, operations};
+use super::{LocalBackend, Site, import, operations};
 use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Region, Resource};
+use crate::clock::Clock;
 use crate::credentials::PrincipalArn;
 use crate::kms::{Exception, Input};
 
@@ -76,7 +77,7 @@ impl LocalBackend {
     /// `AccessDeniedException`; `InvalidCiphertextException` for what is no ciphertext.
     pub fn resolve(&self, input: &Input, caller: &PrincipalArn, region: &Region) -> Result<Keys, Exception> {
         let directory = self.directory.load();
-        let place = Place { keys: directory.region(region)?, region, site: &self.site };
+        let place = Place { keys: directory.region(region)?, region, site: &self.site, clock: &self.clock };
         let named = |member| place.named(input, member, caller);
         let operation = input.operation();
         let ciphertext = |member| match named(member)? {
@@ -110,6 +111,7 @@ struct Place<'d> {
     keys: &'d Regional,
     region: &'d Region,
     site: &'d Site,
+    clock: &'d Clock,
 }
 
 impl Place<'_> {
@@ -137,14 +139,14 @@ impl Place<'_> {
         let ours = owner == self.site.account;
         match reference {
             KeyRef::Id(id) | KeyRef::Arn { id, .. } => {
-                let key = self.keys.key(id).filter(|_| ours).cloned();
+                let key = self.keys.key(id).filter(|_| ours);
                 let absent = || Exception::not_found_key(KeyArn::new(self.region, owner, id).as_str());
-                Ok(Found { key: key.ok_or_else(absent)?, by: NamedBy::Key })
+                Ok(self.found(key.ok_or_else(absent)?, NamedBy::Key))
             }
             KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } => {
-                let key = self.keys.aliased(name).filter(|_| ours).cloned();
+                let key = self.keys.aliased(name).filter(|_| ours);
                 let absent = || Exception::not_found_alias(AliasArn::new(self.region, owner, name).as_str());
-                Ok(Found { key: key.ok_or_else(absent)?, by: NamedBy::Alias(name.into()) })
+                Ok(self.found(key.ok_or_else(absent)?, NamedBy::Alias(name.into())))
             }
         }
     }
@@ -161,7 +163,17 @@ impl Place<'_> {
             let key = key.filter(|key| key.materials.version(blob.material_id()).is_some());
             (key.ok_or_else(Exception::invalid_ciphertext)?, NamedBy::ForeignCiphertext)
         };
-        Ok(Found { key: Arc::clone(key), by })
+        Ok(self.found(key, by))
+    }
+
+    /// The key as it is now: imported material that has expired is not there any more, also where its removal is yet to
+    /// be recorded and stored.
+    fn found(&self, key: &Arc<KeyView>, by: NamedBy) -> Found {
+        let key = match key.origin {
+            Origin::AwsKms => Arc::clone(key),
+            Origin::External => import::without_expired(key, self.clock.now()),
+        };
+        Found { key, by }
     }
 
     /// The key that an alias to be changed points to. The alias is what the call is about and does not name a key to be

@@ -275,6 +275,26 @@ fn material_is_deleted_on_its_date_and_the_key_waits_for_it() {
 }
 
 #[test]
+fn material_that_has_expired_is_of_no_use_before_it_is_removed() {
+    let (local, key, parameters) = waiting();
+    import(&local, &key, &parameters, &ONE, &json!({"ValidTo": NOW + 3.0 * DAY}));
+    let blob = local.encrypt(&key, "c2VjcmV0", &json!({}));
+    let expires = local.entries().key(key.id()).unwrap().due().unwrap();
+    local.clock.set(expires.minus(Duration::from_micros(1)));
+    assert_eq!(local.ok(Operation::Decrypt, &json!({"CiphertextBlob": blob}))["Plaintext"], "c2VjcmV0");
+    // Without an audit log nothing is removed.
+    local.clock.set(expires);
+    assert_eq!(local.code(Operation::Decrypt, &json!({"CiphertextBlob": blob})), "KMSInvalidStateException");
+    for name in ["Encrypt", "GenerateDataKeyWithoutPlaintext"] {
+        let operation = Operation::from_target(format!("TrentService.{name}").as_bytes()).unwrap();
+        let body = json!({"KeyId": key.as_str(), "Plaintext": "AAAA", "KeySpec": "AES_256"});
+        assert_eq!(local.code(operation, &body), "KMSInvalidStateException", "{name}");
+    }
+    assert_eq!(state(&local, &key), "PendingImport");
+    assert!(local.entries().key(key.id()).unwrap().materials.complete(), "it is there yet");
+}
+
+#[test]
 fn material_of_a_key_to_be_deleted_ends_too_and_the_key_is_saved_without_it() {
     let (local, key, parameters) = waiting();
     import(&local, &key, &parameters, &ONE, &json!({"ValidTo": NOW + 3.0 * DAY}));
