@@ -31,7 +31,7 @@ pub struct Permission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// The key that this member names, or, for `Decrypt` and `ReEncrypt`, the ciphertext; if the member is
-    /// `AliasName`, the key that the alias has pointed to so far.
+    /// `AliasName`, the key that the alias has pointed to so far, and if it is `PrimaryRegion`, the replica there.
     Key(Member),
     /// The alias itself, by its ARN. Decided by identity policies alone.
     Alias,
@@ -191,7 +191,8 @@ operations! {
     ScheduleKeyDeletion: Write, Management, USUAL_BODY, MUTATING, [KeyId], [ScheduleKeyDeletion on Key(KeyId)];
     CancelKeyDeletion: Write, Management, USUAL_BODY, MUTATING, [KeyId], [CancelKeyDeletion on Key(KeyId)];
     RotateKeyOnDemand: Write, Management, USUAL_BODY, MUTATING, [KeyId], [RotateKeyOnDemand on Key(KeyId)];
-    UpdatePrimaryRegion: Write, Management, USUAL_BODY, MUTATING, [KeyId], [UpdatePrimaryRegion on Key(KeyId)];
+    UpdatePrimaryRegion: Write, Management, USUAL_BODY, MUTATING, [KeyId, PrimaryRegion],
+        [UpdatePrimaryRegion on Key(KeyId), UpdatePrimaryRegion on Key(PrimaryRegion)];
     ImportKeyMaterial: Write, Management, USUAL_BODY, MUTATING, [KeyId], [ImportKeyMaterial on Key(KeyId)];
     DeleteImportedKeyMaterial: Write, Management, USUAL_BODY, MUTATING, [KeyId],
         [DeleteImportedKeyMaterial on Key(KeyId)];
@@ -254,7 +255,8 @@ impl Operation {
         self.row().key.first().copied()
     }
 
-    /// The member that names the key something is taken from: `ReEncrypt`'s source, `UpdateAlias`'s alias.
+    /// The member that names the key something is taken from: `ReEncrypt`'s source, `UpdateAlias`'s alias, the region of
+    /// the replica that `UpdatePrimaryRegion` takes the place of.
     #[must_use]
     pub fn source(self) -> Option<Member> {
         self.row().key.get(1).copied()

@@ -98,6 +98,8 @@ impl Question<'_> {
                 let arn = AliasArn::new(self.context.region(), self.context.snapshot.account, name);
                 self.judge(arn.as_str(), None, Subject::Resource(arn.as_str()))
             }
+            // Without such a replica there is nothing to judge: the backend refuses the call.
+            Resource::Key(Member::PrimaryRegion) if self.keys.source.is_none() => Ok(()),
             Resource::Key(member) => {
                 let Some(found) = self.keys.of(operation, member) else {
                     // Nothing was resolved, so there is nothing to allow.

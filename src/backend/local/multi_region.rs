@@ -104,18 +104,24 @@ pub(super) fn update_primary_region(directory: &Directory, input: &Input, keys: 
     let key = current(directory, keys)?;
     states::permits(input.operation(), key)?;
     let relatives = primary(key)?;
-    let name = input.string(Member::PrimaryRegion).unwrap_or_default();
-    let Some(region) = relatives.replicas.iter().find(|region| region.as_str() == name) else {
+    // One that came since was not judged.
+    let Some(replica) = replica(directory, key, input).filter(|_| keys.source.is_some()) else {
         // Neither which error nor which text KMS has is recorded; these are ours.
-        let arn = key.arn.as_str();
+        let (arn, name) = (key.arn.as_str(), input.string(Member::PrimaryRegion).unwrap_or_default());
         return Err(Exception::unsupported(format!("{arn} has no replica in {name} that could be the primary key.")));
     };
-    let replica = KeyArn::new(region, key.arn.account(), key.id());
-    let replica = directory.key(&replica).ok_or_else(|| Exception::not_found_key(replica.as_str()))?;
     // A primary key must not be on its way out while it has replicas. What KMS holds the replica to is not recorded.
     states::permits(input.operation(), replica)?;
+    let region = replica.arn.region();
     let names = MultiRegion { primary: region.clone(), ..relatives.with(&relatives.primary).without(region) };
     Ok((related(directory, key, &Arc::new(names)), Answer::empty()))
+}
+
+/// The replica of `key` that `UpdatePrimaryRegion` is to make the primary key, if there is one in that region.
+pub(super) fn replica<'d>(directory: &'d Directory, key: &KeyView, input: &Input) -> Option<&'d Arc<KeyView>> {
+    let name = input.string(Member::PrimaryRegion)?;
+    let region = key.multi_region.as_ref()?.replicas.iter().find(|region| region.as_str() == name)?;
+    directory.region(region).ok()?.key(key.id())
 }
 
 /// Removes a key on its date. Its relatives have a replica less, and a primary key that waited for its last replica to

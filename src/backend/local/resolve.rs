@@ -6,7 +6,7 @@ use super::blob::Blob;
 use super::directory::Regional;
 use super::key::{KeyView, Origin};
 use super::key_tag::KeyTagger;
-use super::{LocalBackend, Site, import, operations};
+use super::{LocalBackend, Site, import, multi_region, operations};
 use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Region, Resource};
 use crate::clock::Clock;
 use crate::credentials::PrincipalArn;
@@ -19,7 +19,7 @@ pub struct Keys {
     /// ciphertext's, for `UpdateAlias` the one that the alias is to point to, for `DeleteAlias` the one it points to.
     pub main: Option<Found>,
     /// The key that something is taken from: that which `ReEncrypt`'s ciphertext is under, or `UpdateAlias`'s alias has
-    /// pointed to so far.
+    /// pointed to so far, or that which `UpdatePrimaryRegion` makes the primary key, if there is such a replica.
     pub source: Option<Found>,
 }
 
@@ -97,6 +97,11 @@ impl LocalBackend {
             Operation::UpdateAlias => {
                 let old = place.aliased(input, caller)?;
                 (place.alias_target(input, caller)?, old)
+            }
+            Operation::UpdatePrimaryRegion => {
+                let key = named(Member::KeyId)?;
+                let replica = key.as_ref().and_then(|found| multi_region::replica(&directory, &found.key, input));
+                (key, replica.map(|key| Found { key: Arc::clone(key), by: NamedBy::Key }))
             }
             Operation::DeleteAlias => (place.aliased(input, caller)?, None),
             _ if !Self::serves(operation) => return Err(operations::not_served(operation)),

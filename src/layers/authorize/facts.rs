@@ -234,7 +234,9 @@ impl Facts<'_> {
             Key::EpochTime => Values::owned(context.received_at.unix_seconds().to_string()),
             Key::RequestedRegion => {
                 let elsewhere = self.replicated().and_then(|_| self.input.string(Member::ReplicaRegion));
-                Values::one(elsewhere.unwrap_or(context.region().as_str()))
+                // What `UpdatePrimaryRegion` does to the replica it does where the replica is.
+                let there = self.found.map_or(context.region(), |found| found.key.arn.region());
+                Values::one(elsewhere.unwrap_or(there.as_str()))
             }
             Key::UserAgent => header(context.headers.get(USER_AGENT)),
             Key::Referer => header(context.headers.get(REFERER)),

@@ -428,13 +428,18 @@ fn a_policy_can_say_how_material_is_imported() {
 
 /// A multi-Region key in us-east-1, made past the policies.
 fn multi_region_key(world: &World) -> KeyArn {
+    let answer = changed(world, crate::aws::Operation::CreateKey, &json!({"MultiRegion": true}));
+    answer["KeyMetadata"]["Arn"].as_str().unwrap().parse().unwrap()
+}
+
+/// A change that nobody judges.
+fn changed(world: &World, operation: crate::aws::Operation, body: &Value) -> Value {
     let (backend, region) = (world.backend(), "us-east-1".parse().unwrap());
-    let input = Input::parse(crate::aws::Operation::CreateKey, br#"{"MultiRegion": true}"#).unwrap();
+    let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
     let keys = backend.resolve(&input, &ORDERS_ARN.parse().unwrap(), &region).unwrap();
     let answer = backend.change(input, keys, region, Box::new(|_| ()));
     let answer = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(answer).unwrap();
-    let answer: Value = serde_json::from_slice(&answer.body).unwrap();
-    answer["KeyMetadata"]["Arn"].as_str().unwrap().parse().unwrap()
+    serde_json::from_slice(&answer.body).unwrap()
 }
 
 fn when(sid: &str, action: &str, condition: &Value) -> Value {
@@ -496,6 +501,26 @@ fn a_policy_can_ask_for_the_primary_region_to_be_and_for_the_type_of_the_key() {
         let world = World::with_policy(when("Promote", "kms:UpdatePrimaryRegion", &condition));
         let key = multi_region_key(&world);
         assert_eq!(judge(&world, "UpdatePrimaryRegion", &body(&key)).outcome.is_ok(), allowed, "{region}");
+    }
+    // The replica is judged too, as what it is and where it is.
+    let promote = |resource: &str| {
+        json!({"Sid": "Promote", "Effect": "Allow", "Action": ["kms:UpdatePrimaryRegion", "kms:DescribeKey"],
+               "Resource": format!("arn:aws:kms:{resource}:111122223333:key/*")})
+    };
+    for (resource, allowed) in [("*", true), ("us-east-1", false), ("eu-west-1", false)] {
+        let world = World::with_policy(promote(resource));
+        let key = multi_region_key(&world);
+        changed(
+            &world,
+            crate::aws::Operation::ReplicateKey,
+            &json!({"KeyId": key.as_str(), "ReplicaRegion": "eu-west-1"}),
+        );
+        let judged = judge(&world, "UpdatePrimaryRegion", &body(&key));
+        assert_eq!(judged.outcome.is_ok(), allowed, "{resource}");
+        if resource == "us-east-1" {
+            let replica = key.as_str().replace("us-east-1", "eu-west-1");
+            assert!(judged.denied().contains(&format!("on resource: {replica} because")), "{}", judged.denied());
+        }
     }
     // A single-Region key has no type, and one to be has that which it is to have.
     let condition = json!({"Null": {"kms:MultiRegionKeyType": "true"}});
