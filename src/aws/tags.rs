@@ -33,9 +33,9 @@ impl Tags {
         *self = kept.chain((!is_there).then_some((key, value))).collect();
     }
 
-    /// Takes `key`, whose case matters here, away, if it is there.
-    pub fn remove(&mut self, key: &str) {
-        *self = self.iter().filter(|(own, _)| *own != key).collect();
+    /// Keeps those whose key is as `keep` has it.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        *self = self.iter().filter(|(own, _)| keep(own)).collect();
     }
 
     /// How many there are.
@@ -107,8 +107,8 @@ mod tests {
         tags.put("Team", "green");
         tags.put("team", "red");
         assert_eq!(tags.iter().collect::<Vec<_>>(), [("Team", "green"), ("cost", "7"), ("team", "red")]);
-        tags.remove("Team");
-        tags.remove("absent");
+        tags.retain(|key| key != "Team");
+        tags.retain(|key| key != "absent");
         assert_eq!(tags.iter().collect::<Vec<_>>(), [("cost", "7"), ("team", "red")]);
         assert_eq!((tags.len(), tags.is_empty()), (2, false));
     }
