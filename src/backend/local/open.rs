@@ -70,9 +70,8 @@ impl LocalBackend {
     }
 
     /// Opens the store in `data_dir`, which holds the keys of `account` in `regions`, with the root key in
-    /// `root_key_file`. Where there is no store one is made, with
-    /// a root key if there is none of that either. A store without its root key is refused: a new root key would not
-    /// open it.
+    /// `root_key_file`. Where there is no store one is made, with a root key if there is none of that either. A store
+    /// without its root key is refused: a new root key would not open it.
     ///
     /// # Errors
     ///

@@ -125,8 +125,9 @@ impl Database {
         Ok(Header { format: self.format, store: StoreId::from_bytes(store), revision, root_key_check, mac })
     }
 
-    /// Hands over all rows, one after another, strictly ascending as the tree has them: a row that is out of its place could be read now but not
-    /// found by a later change, and one that is there twice would cancel itself out of the sum.
+    /// Hands over all rows, one after another, strictly ascending as the tree has them: a row that is out of its place
+    /// could be read now but not found by a later change, and one that is there twice would cancel itself out of the
+    /// sum.
     pub(super) fn rows(&self, mut take: impl FnMut(Row)) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare("SELECT kind, id, body FROM entry")?;
         let mut last = None;
