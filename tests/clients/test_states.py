@@ -149,7 +149,11 @@ def test_material_that_expires_is_recorded_as_deleted_by_the_service(gateway, km
     until = time.monotonic() + PATIENCE
     while key.metadata()["KeyState"] != "PendingImport":
         assert time.monotonic() < until, "it does not expire"
-    [record] = gateway.records_with(key.arn, lambda record: record["eventType"] == "AwsServiceEvent")
+    # The key is without it at once; that it is removed comes, and is recorded, a little later.
+    while not (records := gateway.records_with(key.arn, lambda record: record["eventType"] == "AwsServiceEvent")):
+        assert time.monotonic() < until, "it is not removed"
+        key.metadata()
+    [record] = records
     assert record["eventName"] == "DeleteExpiredKeyMaterial"
     assert record["userIdentity"] == {"accountId": "111122223333", "invokedBy": "AWS Internal"}
     assert record["serviceEventDetails"] == {"keyId": key.metadata()["KeyId"]}
