@@ -203,7 +203,7 @@ impl Committer {
 
     /// The next thing that happens to a key by itself, if it is due; whether there was one. What cannot be recorded or
     /// stored is tried again at the next tick: until then the key is what it was, and no more than that is allowed with
-    /// it.
+    /// it. Expired material is of no use from its date on, whatever becomes of its removal.
     fn carry_out_next_due(&mut self) -> bool {
         let Some(audit) = self.audit.get().map(Arc::clone) else { return false };
         let now = self.clock.now();

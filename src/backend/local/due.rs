@@ -1,20 +1,18 @@
 //! What happens to keys by itself, on its due date: deletion, automatic rotation, the end of imported material.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::changes::Edit;
 use super::directory::Directory;
 use super::import;
 use super::key::{KeyView, Rotation};
+use super::manage::DAY;
 use super::materials::RotationType;
 use super::multi_region;
 use super::records::Records;
 use super::rotation;
 use crate::clock::Timestamp;
 use crate::kms::Exception;
-
-const DAY: Duration = Duration::from_hours(24);
 
 /// What happened, by CloudTrail's name of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
