@@ -232,7 +232,8 @@ fn more_requests_than_may_be_in_flight_are_refused_and_not_recorded() {
     held.begin(&request);
     drop(held);
     gateway.records_when(3, |_| true);
-    gateway.connect().begin(&request);
+    let mut next = gateway.connect();
+    next.begin(&request);
     assert_eq!(gateway.records().len(), 3, "what was shed is counted, not recorded");
 }
 

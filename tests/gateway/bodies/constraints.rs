@@ -231,7 +231,7 @@ fn the_rest_of_the_data_key_calls_members_keep_their_bounds() {
     table.with("GenerateRandom", "CustomKeyStoreId", "".into(), broken("", "customKeyStoreId", AT_LEAST_1));
     let [longest, longer] = [64, 65].map(|length| "s".repeat(length));
     let not_served = || invalid("UnsupportedOperationException");
-    table.with("GenerateRandom", "CustomKeyStoreId", longest.into(), not_served());
+    table.with("GenerateRandom", "CustomKeyStoreId", longest.into(), invalid("CustomKeyStoreNotFoundException"));
     let then = broken(&longer, "customKeyStoreId", &at_most(64));
     table.with("GenerateRandom", "CustomKeyStoreId", longer.into(), then);
     for operation in ["GenerateDataKey", "GenerateDataKeyPair", "Decrypt", "GenerateRandom"] {

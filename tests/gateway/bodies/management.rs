@@ -47,12 +47,15 @@ fn a_new_keys_members_keep_their_bounds() {
     table.with("CreateKey", "MultiRegion", false.into(), Granted);
     table.with("CreateKey", "MultiRegion", true.into(), Granted);
     table.with("CreateKey", "BypassPolicyLockoutSafetyCheck", true.into(), Granted);
-    for (member, value) in [("Origin", "AWS_CLOUDHSM"), ("Origin", "EXTERNAL_KEY_STORE"), ("CustomKeyStoreId", "s")] {
+    for (member, value) in [("Origin", "AWS_CLOUDHSM"), ("Origin", "EXTERNAL_KEY_STORE")] {
         table.with("CreateKey", member, value.into(), not_served());
     }
-    for (member, path, length) in [("CustomKeyStoreId", "customKeyStoreId", 64), ("XksKeyId", "xksKeyId", 128)] {
+    let no_store = || invalid("CustomKeyStoreNotFoundException");
+    for (member, path, length, then) in
+        [("CustomKeyStoreId", "customKeyStoreId", 64, no_store()), ("XksKeyId", "xksKeyId", 128, not_served())]
+    {
         let [longest, longer] = texts("x", [length, length + 1]);
-        table.with("CreateKey", member, longest.into(), not_served());
+        table.with("CreateKey", member, longest.into(), then);
         let then = broken(&longer, path, &at_most(length));
         table.with("CreateKey", member, longer.into(), then);
     }
