@@ -260,9 +260,11 @@ class Client:
             return self._draw()
         change = self.random.choice(possible)
         parameters = change.parameters(self, name)
-        if parameters is None:
+        after = None if parameters is None else change.after(view, parameters)
+        # What changes nothing need not be stored.
+        if parameters is None or after == view:
             return self._draw()
-        return InFlight(change.operation, parameters, name, change.after(view, parameters))
+        return InFlight(change.operation, parameters, name, after)
 
     def takes_an_alias(self, name):
         aliases = sum(view == {"Target": name} for view in self.there.values())

@@ -228,7 +228,7 @@ def test_a_damaged_log_without_its_mark_leaves_the_state_after_one_of_the_change
             continue
         served = damaged.served(gateway)
         assert served in damaged.states, what
-        outcomes["whole" if served == damaged.client.there else "earlier"] += 1
+        outcomes["whole" if served == damaged.answered else "earlier"] += 1
         kill(gateway)
     print(outcomes)
 
@@ -302,12 +302,12 @@ def refused_or_as_answered_and_written_on(store, damage):
     gateway = store.starts()
     if gateway is None:
         return "refused"
-    assert store.served(gateway) == store.client.there, damage
+    assert store.served(gateway) == store.answered, damage
     kms = Direct(gateway)
     store.change(kms, 5)
     kms.close()
     kill(gateway)
     gateway = store.start()
-    assert store.served(gateway) == store.client.there, damage
+    assert store.served(gateway) == store.answered, damage
     kill(gateway)
     return "whole"
