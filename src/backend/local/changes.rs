@@ -100,7 +100,10 @@ impl Changes {
         let audit = Audit::default();
         let (theirs, log) = (Arc::clone(&failing), Arc::clone(&audit));
         let committer = Committer { store, records, directory, clock, failing: theirs, audit: log };
-        let thread = thread::Builder::new().name("store".into()).spawn(move || committer.run(&jobs))?;
+        let thread = thread::Builder::new().name("store".into()).spawn(move || {
+            yield_to_readers();
+            committer.run(&jobs);
+        })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), failing, audit })
     }
 
@@ -140,6 +143,15 @@ impl Drop for Changes {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Who reads keys never waits for who changes them: not for a lock, and not for a core either, as far as the operating
+/// system lets this thread say so.
+fn yield_to_readers() {
+    const NICE: i32 = 10;
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "the store's thread keeps its priority");
     }
 }
 

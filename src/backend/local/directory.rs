@@ -42,35 +42,50 @@ impl Aliased {
 pub(super) struct Regional {
     pub(super) keys: OrdMap<KeyId, Arc<KeyView>>,
     pub(super) aliases: OrdMap<AliasName, Aliased>,
-    names: Names,
+    /// `None` while a store is loaded: all names are then given their places at once.
+    names: Option<Names>,
 }
 
 impl Regional {
     pub(super) fn key(&self, id: KeyId) -> Option<&Arc<KeyView>> {
-        self.names.get(id.as_str()).or_else(|| self.keys.get(&id))
+        self.names.as_ref().and_then(|names| names.get(id.as_str())).or_else(|| self.keys.get(&id))
     }
 
     /// The key that an alias of this name points to.
     pub(super) fn aliased(&self, name: &str) -> Option<&Arc<KeyView>> {
-        self.names.get(name).or_else(|| self.aliases.get(name).map(|alias| &alias.key))
+        let shortcut = self.names.as_ref().and_then(|names| names.get(name));
+        shortcut.or_else(|| self.aliases.get(name).map(|alias| &alias.key))
     }
 
     /// Puts a key in the place of the one with its id, or adds it; its aliases are those that point to it.
     fn put(&mut self, key: Arc<KeyView>) -> Option<Arc<KeyView>> {
+        self.lead_to(&key);
+        self.keys.insert(key.id(), key)
+    }
+
+    /// Has all that names the key lead to this state of it.
+    fn lead_to(&mut self, key: &Arc<KeyView>) {
         for name in &key.aliases {
             if let Some(alias) = self.aliases.get_mut(name) {
-                alias.key = Arc::clone(&key);
+                alias.key = Arc::clone(key);
             }
         }
-        self.names.put(&key);
-        self.keys.insert(key.id(), key)
+        if let Some(names) = &mut self.names {
+            names.put(key);
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        if let Some(names) = &mut self.names {
+            names.remove(name);
+        }
     }
 
     fn remove(&mut self, id: KeyId) -> Option<Arc<KeyView>> {
         let old = self.keys.remove(&id)?;
-        self.names.remove(id.as_str());
+        self.forget(id.as_str());
         for name in &old.aliases {
-            self.names.remove(name.as_str());
+            self.forget(name.as_str());
             self.aliases.remove(name);
         }
         Some(old)
@@ -78,12 +93,13 @@ impl Regional {
 
     /// Lets `change` change the aliases of a key that is there.
     fn change_aliases(&mut self, id: KeyId, change: impl FnOnce(&mut Vec<AliasName>)) -> Option<Arc<KeyView>> {
-        let mut key = self.keys.get(&id)?.as_ref().clone();
+        let place = self.keys.get_mut(&id)?;
+        let key = Arc::make_mut(place);
         let mut aliases = mem::take(&mut key.aliases).into_vec();
         change(&mut aliases);
         key.aliases = aliases.into();
-        let key = Arc::new(key);
-        self.put(Arc::clone(&key));
+        let key = Arc::clone(place);
+        self.lead_to(&key);
         Some(key)
     }
 }
@@ -98,10 +114,19 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Nothing yet, in these regions.
-    pub(super) fn new(regions: &[Region]) -> Self {
+    /// Nothing yet, in these regions, for a store to be loaded into it.
+    pub(super) fn loading(regions: &[Region]) -> Self {
         let regions = regions.iter().map(|region| (region.clone(), Regional::default())).collect();
         Self { regions, due: OrdSet::new() }
+    }
+
+    /// Once all of it is loaded.
+    pub(super) fn loaded(mut self) -> Self {
+        for (_, regional) in &mut self.regions {
+            let names = Names::of(regional.keys.values(), regional.keys.len() + regional.aliases.len());
+            regional.names = Some(names);
+        }
+        self
     }
 
     /// What there is in that region.
@@ -190,7 +215,7 @@ impl Directory {
     pub(super) fn remove_alias(&mut self, region: &Region, name: &AliasName) {
         let Some(regional) = self.region_mut(region) else { return };
         let Some(old) = regional.aliases.remove(name) else { return };
-        regional.names.remove(name.as_str());
+        regional.forget(name.as_str());
         regional.change_aliases(old.key.id(), |aliases| aliases.retain(|other| other != name));
     }
 }

@@ -17,7 +17,7 @@ const FIRST_PLACES: usize = 16;
 /// Names for each place, at which there are to be twice as many places. The slots of few places are all taken then.
 const CROWD: usize = 4;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Names {
     /// With a key drawn for this process, so that nobody can make names that share a place.
     hash: RandomState,
@@ -53,6 +53,18 @@ impl Place {
 }
 
 impl Names {
+    /// The names of these keys, `names` together.
+    pub(super) fn of<'k>(keys: impl Iterator<Item = &'k Arc<KeyView>>, names: usize) -> Self {
+        let mut made = Self::with_places((names / CROWD + 1).max(FIRST_PLACES).next_power_of_two());
+        keys.for_each(|key| made.put(key));
+        made
+    }
+
+    fn with_places(places: usize) -> Self {
+        let places = std::iter::repeat_n(Place::default(), places).collect();
+        Self { hash: RandomState::new(), places, taken: 0 }
+    }
+
     /// The key of that id or alias, if it has its place.
     pub(super) fn get(&self, name: &str) -> Option<&Arc<KeyView>> {
         let (place, mark) = self.place(name);
@@ -98,10 +110,9 @@ impl Names {
 
     /// Twice as many places, so that the work for each name stays the same however many there are.
     fn spread(&mut self) {
-        let places = (self.places.len() * 2).max(FIRST_PLACES);
-        let old = std::mem::replace(&mut self.places, std::iter::repeat_n(Place::default(), places).collect());
-        self.taken = 0;
-        for key in old.iter().flat_map(|place| place.keys.iter().flatten()) {
+        let wider = Self::with_places((self.places.len() * 2).max(FIRST_PLACES));
+        let old = std::mem::replace(self, wider);
+        for key in old.places.iter().flat_map(|place| place.keys.iter().flatten()) {
             self.put_name(key.id().as_str(), key);
             for alias in &key.aliases {
                 self.put_name(alias.as_str(), key);
@@ -126,7 +137,7 @@ mod tests {
         local.create_alias("alias/one", &one);
         let entries = local.entries();
         let (one, two) = (entries.key(one.id()).unwrap(), entries.key(two.id()).unwrap());
-        let mut names = Names::default();
+        let mut names = Names::of([].into_iter(), 0);
         names.put(one);
         names.put(two);
         let found = |names: &Names, name: &str| names.get(name).map(|key| key.arn.clone());
@@ -148,7 +159,7 @@ mod tests {
             Arc::new(KeyView { arn, ..first.clone() })
         };
         let keys: Vec<_> = (0..2_000).map(numbered).collect();
-        let mut names = Names::default();
+        let mut names = Names::of([].into_iter(), 0);
         for key in &keys {
             names.put(key);
         }

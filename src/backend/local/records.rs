@@ -382,7 +382,7 @@ impl<'s> Loader<'s> {
         if let Some(unreadable) = unreadable {
             return Err(unreadable);
         }
-        let mut directory = Directory::new(&site.regions);
+        let mut directory = Directory::loading(&site.regions);
         for key in every_other_first(&keys) {
             directory.put(Arc::clone(key));
         }
@@ -395,7 +395,7 @@ impl<'s> Loader<'s> {
             }
             directory.put_alias(region, name.clone(), *alias);
         }
-        Ok((records, directory))
+        Ok((records, directory.loaded()))
     }
 }
 

@@ -110,7 +110,7 @@ fn a_region_has_at_most_100_000_keys() {
     let key = local.entries().keys.values().next().map(Arc::clone).unwrap();
     let id = |number: usize| format!("{number:08x}-0000-4000-8000-000000000000").parse::<KeyId>().unwrap();
     let other = "eu-west-1".parse().unwrap();
-    let mut directory = Directory::new(&[region(), other]);
+    let mut directory = Directory::loading(&[region(), other]);
     for number in 1..MOST_KEYS {
         directory.put(KeyView { arn: KeyArn::new(&region(), key.arn.account(), id(number)), ..KeyView::clone(&key) });
     }

@@ -305,7 +305,7 @@ fn new_material_reaches_all_relatives_and_nobody_else() {
     let local = Local::new();
     let (key, other) = (made(&local, &json!({"MultiRegion": true})), local.create_key());
     let there: Region = "eu-west-1".parse().unwrap();
-    let mut directory = Directory::new(&[region(), there.clone()]);
+    let mut directory = Directory::loading(&[region(), there.clone()]);
     for key in [&key, &other] {
         let key = KeyView::clone(local.entries().key(key.id()).unwrap());
         directory.put(KeyView { arn: KeyArn::new(&there, key.arn.account(), key.id()), ..key.clone() });
