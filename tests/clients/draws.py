@@ -236,7 +236,7 @@ class Draws:
         here = [key for key in self._kms.keys if key.region == region]
         if not here or self._seldom(0.02):
             return Call("UpdateAlias", {"AliasName": name, "TargetKeyId": NO_KEY}, region)
-        target, _ = self._named(here[0] if self._seldom(0.3) else self._random.choice(here), aliases=False)
+        target, _ = self._named(here[0] if self._seldom(0.5) else self._random.choice(here), aliases=False)
         return Call("UpdateAlias", {"AliasName": name, "TargetKeyId": target}, region)
 
     def delete_alias(self):
