@@ -41,6 +41,20 @@ def allow_all(tmp_path_factory):
     gateway.stop()
 
 
+@pytest.fixture(scope="module")
+def kms(allow_all):
+    """A client of boto3 that may do everything."""
+    client = allow_all.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def key(kms):
+    """The ARN of a new key."""
+    return kms.create_key()["KeyMetadata"]["Arn"]
+
+
 @pytest.fixture(scope="session")
 def world(allow_all):
     """Keys in every state, in the gateway that allows everything."""

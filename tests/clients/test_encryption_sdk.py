@@ -33,13 +33,6 @@ providers = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
 sdk = aws_encryption_sdk.EncryptionSDKClient()
 
 
-@pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
-    yield client
-    client.close()
-
-
 @pytest.fixture
 def context():
     """Of one test only, so that its requests are found in the audit file."""

@@ -29,13 +29,6 @@ DAY = datetime.timedelta(days=1)
 MINUTE = datetime.timedelta(minutes=1)
 
 
-@pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
-    yield client
-    client.close()
-
-
 @pytest.fixture
 def policy(tmp_path):
     file = tmp_path / "policy.json"

@@ -28,13 +28,6 @@ OPERATIONS = ["generate_data_key_pair", "generate_data_key_pair_without_plaintex
 NOT_SERVED = ["SM2", "ML_KEM_768"]
 
 
-@pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
-    yield client
-    client.close()
-
-
 def kind(key):
     """The specification that a key is of, as the library sees it."""
     match key:

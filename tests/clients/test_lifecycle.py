@@ -10,18 +10,6 @@ from gateway import Gateway, allow
 CONTEXT = {"tenant": "blue"}
 
 
-@pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def key(kms):
-    return kms.create_key()["KeyMetadata"]["Arn"]
-
-
 @pytest.fixture
 def policy(tmp_path):
     file = tmp_path / "policy.json"

@@ -6,18 +6,6 @@ import pytest
 from states import DEFAULT_POLICY
 
 
-@pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def key(kms):
-    return kms.create_key()["KeyMetadata"]["Arn"]
-
-
 def recorded(gateway, answer):
     """What the record of an answer without a body says of its request."""
     assert set(answer) == {"ResponseMetadata"}

@@ -15,13 +15,6 @@ POLICY_BYTES = 32_768
 NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
-    yield client
-    client.close()
-
-
 @pytest.fixture
 def key(kms):
     return new_key(kms)

@@ -22,18 +22,6 @@ DAY_MICROS = 24 * 60 * MINUTE_MICROS
 NO_KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
-@pytest.fixture(scope="module")
-def kms(allow_all):
-    client = allow_all.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def key(kms):
-    return kms.create_key()["KeyMetadata"]["Arn"]
-
-
 @pytest.fixture
 def policy(tmp_path):
     file = tmp_path / "policy.json"

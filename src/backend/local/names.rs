@@ -77,10 +77,7 @@ impl Names {
         if self.taken >= self.places.len() * CROWD {
             self.spread();
         }
-        self.put_name(key.id().as_str(), key);
-        for alias in &key.aliases {
-            self.put_name(alias.as_str(), key);
-        }
+        self.put_names(key);
     }
 
     /// Has that id or alias lead nowhere.
@@ -91,6 +88,13 @@ impl Names {
         if let Some(key) = place.keys.get_mut(slot) {
             *key = None;
             self.taken -= 1;
+        }
+    }
+
+    fn put_names(&mut self, key: &Arc<KeyView>) {
+        self.put_name(key.id().as_str(), key);
+        for alias in &key.aliases {
+            self.put_name(alias.as_str(), key);
         }
     }
 
@@ -113,10 +117,7 @@ impl Names {
         let wider = Self::with_places((self.places.len() * 2).max(FIRST_PLACES));
         let old = std::mem::replace(self, wider);
         for key in old.places.iter().flat_map(|place| place.keys.iter().flatten()) {
-            self.put_name(key.id().as_str(), key);
-            for alias in &key.aliases {
-                self.put_name(alias.as_str(), key);
-            }
+            self.put_names(key);
         }
     }
 }
