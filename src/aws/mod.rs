@@ -9,6 +9,7 @@ mod key_id;
 mod key_ref;
 mod member;
 mod operation;
+mod principal_names;
 mod region;
 mod regions;
 mod tags;
@@ -22,6 +23,7 @@ pub use key_id::{InvalidKeyArn, InvalidKeyId, InvalidKeyMaterialId, KeyArn, KeyI
 pub use key_ref::{InvalidKeyRef, KeyRef};
 pub use member::Member;
 pub use operation::{AccessLevel, Class, Operation, Permission, Resource};
+pub use principal_names::{MeantAs, PrincipalNames, canonical_principal};
 pub use region::{InvalidRegion, Partition, Region};
 pub use regions::{InvalidReplicaRegion, Regions, ServedRegion};
 pub use tags::Tags;
