@@ -90,6 +90,16 @@ impl Timestamp {
         Some(Self::from_unix_seconds(date.ok()?.with_time(time.ok()?).assume_utc().unix_timestamp()))
     }
 
+    /// The end, in UTC, of the day that is written exactly as `YYYY-MM-DD`.
+    #[must_use]
+    pub fn end_of_day(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        let lengths = (year.len(), month.len(), day.len()) == (4, 2, 2) && parts.next().is_none();
+        let last_second = lengths.then(|| Self::parse_basic(&format!("{year}{month}{day}T235959Z")))??;
+        Some(last_second.plus(Duration::from_secs(1)))
+    }
+
     /// `2026-11-23T18:22:41Z`, as CloudTrail writes it.
     #[must_use]
     pub const fn iso8601(self) -> Iso8601 {
@@ -250,6 +260,17 @@ mod tests {
             "２０１５0830T12",
         ] {
             assert_eq!(Timestamp::parse_basic(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_ends_when_the_next_begins() {
+        let end = Timestamp::end_of_day("2026-12-31").unwrap();
+        assert_eq!(end.iso8601().to_string(), "2027-01-01T00:00:00Z");
+        for text in
+            ["", "2026-12", "2026-12-31-", "26-12-31", "2026-02-30", "2026-1-01", "20261231", "2026-12-31T00:00Z"]
+        {
+            assert_eq!(Timestamp::end_of_day(text), None, "{text}");
         }
     }
 

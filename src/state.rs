@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::aws::{AccountId, Regions};
 use crate::config::Config;
 use crate::credentials::{Credentials, SecretAccessKey};
+use crate::policy::Compiled;
 use crate::secret::Secret;
 use crate::sigv4::{AcceptedHosts, InvalidHost};
 
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub uniform_errors: bool,
     /// Who may call, with their policies.
     pub credentials: Arc<Credentials>,
+    /// What nobody may go beyond, if there is such a policy.
+    pub guardrail: Option<Arc<Compiled>>,
     /// What signatures of unknown access keys are computed with, where the answer must not tell them apart.
     pub stranger: SecretAccessKey,
 }
@@ -50,6 +53,7 @@ impl Snapshot {
             accepted_hosts: AcceptedHosts::new(hosts.iter().map(String::as_str))?,
             uniform_errors: config.auth.uniform_errors,
             credentials: Arc::clone(&config.credentials),
+            guardrail: config.guardrail.clone(),
             stranger: SecretAccessKey::new(Secret::new(STRANGER.to_owned())),
         })
     }

@@ -30,45 +30,50 @@ pub struct PrincipalNames {
 
 impl PrincipalNames {
     /// The names of the caller of that ARN: an account's root, an IAM user, a role, a role's session or a federated user.
-    /// `role` is the ARN of a session's role where that is known better than the session tells (it leaves out the path);
-    /// `unique_id` the id of the user or role, if it has one. `None` if the ARN is of something else.
+    /// `None` if the ARN is of something else.
     #[must_use]
-    pub fn new(arn: &str, role: Option<&str>, unique_id: Option<&str>) -> Option<Self> {
-        let parsed = Arn::parse(arn).ok()?;
+    pub fn of(arn: &str) -> Option<Self> {
+        let parsed = Arn::parse(arn).ok().filter(|parsed| parsed.region.is_empty())?;
         let account: AccountId = parsed.account.parse().ok()?;
-        let mut names: Vec<(Box<str>, MeantAs)> = Vec::with_capacity(4);
         let (kind, rest) = parsed.resource.split_once('/').unwrap_or((parsed.resource, ""));
-        let meant = match (parsed.service, kind) {
-            ("iam", "root") => MeantAs::Root,
-            ("iam", "user") => MeantAs::User,
-            ("iam", "role") => MeantAs::Role,
-            ("sts", "assumed-role") => {
-                let from_session = || {
-                    let (name, _) = rest.split_once('/')?;
-                    Some(format!("arn:{}:iam::{account}:role/{name}", parsed.partition))
-                };
-                let role = role.map_or_else(from_session, |role| Some(role.to_owned()))?;
-                names.push((role.into(), MeantAs::Role));
-                MeantAs::Session
+        let named = Some(rest).filter(|rest| !rest.is_empty());
+        match (parsed.service, kind, named) {
+            ("iam", "root", None) => Some(Self::root(account)),
+            ("iam", "user", Some(_)) => Some(Self::new(account, [(arn, MeantAs::User)], None)),
+            ("iam", "role", Some(_)) => Some(Self::new(account, [(arn, MeantAs::Role)], None)),
+            ("sts", "assumed-role", Some(rest)) => {
+                let (role, _) = rest.split_once('/')?;
+                let role = format!("arn:{}:iam::{account}:role/{role}", parsed.partition);
+                Some(Self::session(account, arn, &role, None))
             }
-            ("sts", "federated-user") => MeantAs::Session,
-            _ => return None,
-        };
-        let own = meant == MeantAs::Root || !rest.is_empty();
-        if !own || !parsed.region.is_empty() {
-            return None;
+            ("sts", "federated-user", Some(_)) => Some(Self::new(account, [(arn, MeantAs::Session)], None)),
+            _ => None,
         }
-        match meant {
-            MeantAs::Root => names.push((account.as_str().into(), MeantAs::Root)),
-            _ => {
-                names.push((arn.into(), meant));
-                names.push((account.as_str().into(), MeantAs::Account));
-            }
-        }
-        let by_id = if meant == MeantAs::User { MeantAs::User } else { MeantAs::Role };
-        let has_id = matches!((parsed.service, kind), ("iam", "user" | "role") | ("sts", "assumed-role"));
-        names.extend(unique_id.filter(|_| has_id).map(|id| (id.into(), by_id)));
-        Some(Self { account, names: names.into() })
+    }
+
+    /// The root user's of an account.
+    #[must_use]
+    pub fn root(account: AccountId) -> Self {
+        Self { account, names: Box::new([(account.as_str().into(), MeantAs::Root)]) }
+    }
+
+    /// An IAM user's, with its ARN and its unique id.
+    #[must_use]
+    pub fn user(account: AccountId, arn: &str, unique_id: &str) -> Self {
+        Self::new(account, [(arn, MeantAs::User)], Some((unique_id, MeantAs::User)))
+    }
+
+    /// A session's, with its ARN, its role's and, if it is known, its role's unique id.
+    #[must_use]
+    pub fn session(account: AccountId, arn: &str, role: &str, unique_id: Option<&str>) -> Self {
+        let id = unique_id.map(|id| (id, MeantAs::Role));
+        Self::new(account, [(role, MeantAs::Role), (arn, MeantAs::Session)], id)
+    }
+
+    fn new<const N: usize>(account: AccountId, names: [(&str, MeantAs); N], id: Option<(&str, MeantAs)>) -> Self {
+        let everybody = (account.as_str(), MeantAs::Account);
+        let names = names.into_iter().chain([everybody]).chain(id);
+        Self { account, names: names.map(|(name, meant)| (name.into(), meant)).collect() }
     }
 
     /// The caller's account.
@@ -108,46 +113,37 @@ pub fn canonical_principal(principal: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn names(arn: &str, role: Option<&str>, id: Option<&str>) -> Vec<(String, MeantAs)> {
-        let names = PrincipalNames::new(arn, role, id).unwrap();
-        names.iter().map(|(name, meant)| (name.to_owned(), meant)).collect()
-    }
+    const ACCOUNT: &str = "111122223333";
 
-    fn pairs(expected: &[(&str, MeantAs)]) -> Vec<(String, MeantAs)> {
-        expected.iter().map(|(name, meant)| ((*name).to_owned(), *meant)).collect()
+    fn names(names: &PrincipalNames) -> Vec<(&str, MeantAs)> {
+        names.iter().collect()
     }
 
     #[test]
-    fn a_user_is_meant_by_its_arn_its_id_and_its_account() {
+    fn a_user_is_meant_by_its_arn_its_account_and_its_id() {
         let arn = "arn:aws:iam::111122223333:user/path/alice";
-        let expected =
-            pairs(&[(arn, MeantAs::User), ("111122223333", MeantAs::Account), ("AIDAEXAMPLE", MeantAs::User)]);
-        assert_eq!(names(arn, None, Some("AIDAEXAMPLE")), expected);
+        let known = [(arn, MeantAs::User), (ACCOUNT, MeantAs::Account)];
+        assert_eq!(names(&PrincipalNames::of(arn).unwrap()), known);
+        let with_id = PrincipalNames::user(ACCOUNT.parse().unwrap(), arn, "AIDAEXAMPLE");
+        assert_eq!(names(&with_id), [known[0], known[1], ("AIDAEXAMPLE", MeantAs::User)]);
     }
 
     #[test]
     fn a_session_is_meant_by_itself_its_role_and_its_account() {
         let arn = "arn:aws:sts::111122223333:assumed-role/orders/session";
-        for (role, expected) in [
-            (None, "arn:aws:iam::111122223333:role/orders"),
-            (Some("arn:aws:iam::111122223333:role/team/orders"), "arn:aws:iam::111122223333:role/team/orders"),
-        ] {
-            let expected = pairs(&[
-                (expected, MeantAs::Role),
-                (arn, MeantAs::Session),
-                ("111122223333", MeantAs::Account),
-                ("AROAEXAMPLE", MeantAs::Role),
-            ]);
-            assert_eq!(names(arn, role, Some("AROAEXAMPLE")), expected);
-        }
+        let (own, everybody) = ((arn, MeantAs::Session), (ACCOUNT, MeantAs::Account));
+        let role = ("arn:aws:iam::111122223333:role/orders", MeantAs::Role);
+        assert_eq!(names(&PrincipalNames::of(arn).unwrap()), [role, own, everybody]);
+        let role = ("arn:aws:iam::111122223333:role/team/orders", MeantAs::Role);
+        let known = PrincipalNames::session(ACCOUNT.parse().unwrap(), arn, role.0, Some("AROAEXAMPLE"));
+        assert_eq!(names(&known), [role, own, everybody, ("AROAEXAMPLE", MeantAs::Role)]);
     }
 
     #[test]
     fn the_root_user_is_its_account() {
-        assert_eq!(
-            names("arn:aws:iam::111122223333:root", None, Some("111122223333")),
-            pairs(&[("111122223333", MeantAs::Root)])
-        );
+        let root = PrincipalNames::of("arn:aws:iam::111122223333:root").unwrap();
+        assert_eq!(names(&root), [(ACCOUNT, MeantAs::Root)]);
+        assert!(root.is_root());
         for text in ["arn:aws:iam::111122223333:root", "111122223333", "arn:aws-cn:iam::111122223333:root"] {
             assert_eq!(canonical_principal(text), "111122223333");
         }
@@ -168,7 +164,7 @@ mod tests {
             "AIDAEXAMPLE",
             "*",
         ] {
-            assert_eq!(PrincipalNames::new(arn, None, None), None, "{arn}");
+            assert_eq!(PrincipalNames::of(arn), None, "{arn}");
         }
     }
 }

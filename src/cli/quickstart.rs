@@ -26,7 +26,7 @@ use crate::config::{self, Config};
 use crate::credentials::new_key::{NewAccessKey, principal_toml};
 use crate::credentials::{self, private};
 use crate::faults::{Collector, Fault, Faults, read_toml};
-use crate::policy::{Compiled, Document, Kind};
+use crate::policy::{Document, Kind};
 use crate::secret::Secret;
 
 const CONFIG_FILE: &str = "kmsgate.toml";
@@ -254,7 +254,7 @@ where
 }
 
 /// The operator's policy; its faults name the operator's own file.
-fn read_policy(file: &Path) -> Result<Arc<Compiled>, Failure> {
+fn read_policy(file: &Path) -> Result<Document, Failure> {
     let fault = |error: io::Error| {
         Faults::from(Fault::of_file(file, format!("cannot be read: {error}"), "name it with --policy"))
     };
@@ -269,7 +269,7 @@ fn read_policy(file: &Path) -> Result<Arc<Compiled>, Failure> {
     for warning in parsed.warnings {
         tracing::warn!("{}", config::policy_fault(file, warning));
     }
-    Ok(Arc::new(Compiled::from(parsed.document)))
+    Ok(parsed.document)
 }
 
 /// The operator's seeds.
@@ -351,6 +351,8 @@ credentials_file = "{CREDENTIALS_FILE}"
 
 [policies]
 directory = "policies"
+# Key policies and grants are brought along with programs, and name principals that are not here.
+accept_unknown_principals = true
 
 [audit]
 file = "audit.jsonl"

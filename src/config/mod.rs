@@ -13,16 +13,19 @@ mod server;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::aws::{AccountId, Regions};
 use crate::backend::local::Seeds;
 use crate::credentials::Credentials;
 use crate::faults::{Collector, Fault, Faults, read_toml};
 use crate::limits::Quotas;
-use crate::policy::Compiled;
+use crate::policy::{Compiled, Document};
 
 pub(crate) use policies::policy_fault;
 pub(crate) use read::regions;
+
+pub use policies::PolicySettings;
 
 pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, Tls};
 pub use server::Server;
@@ -46,8 +49,12 @@ pub struct Config {
     pub seeds: Option<Arc<Seeds>>,
     /// How callers are authenticated.
     pub auth: Auth,
-    /// Where policy documents are, if there are any.
-    pub policies: Option<PathBuf>,
+    /// Where policies are, and whom they may name.
+    pub policies: PolicySettings,
+    /// What nobody may go beyond, if there is such a document.
+    pub guardrail: Option<Arc<Compiled>>,
+    /// How grants take effect.
+    pub grants: Grants,
     /// Who may call, with their policies.
     pub credentials: Arc<Credentials>,
     /// What is legal and probably not meant.
@@ -70,6 +77,14 @@ pub enum Backend {
         /// The file of the key that wraps all others.
         root_key_file: PathBuf,
     },
+}
+
+/// How grants take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grants {
+    /// How long a new grant has effect only for requests with its token. Zero, unless programs are to be tested for
+    /// what they do at AWS, where a grant takes up to five minutes to spread.
+    pub propagation_delay: Duration,
 }
 
 /// How callers are authenticated.
@@ -105,7 +120,7 @@ impl Config {
     /// # Errors
     ///
     /// As [`Self::load`].
-    pub fn load_with(file: &Path, policy: Option<Arc<Compiled>>) -> Result<Self, Faults> {
+    pub fn load_with(file: &Path, policy: Option<Document>) -> Result<Self, Faults> {
         let faults = Collector::default();
         let config = match std::fs::read_to_string(file) {
             Ok(text) => read_toml(file, &text, &faults, |root| read::config(file, root, policy, &faults)),

@@ -2,20 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{AuditTarget, Auth, Backend, Config, limits, listen, policies, server};
+use super::{AuditTarget, Auth, Backend, Config, Grants, limits, listen, policies, server};
 use crate::aws::{Region, Regions};
 use crate::backend::local::Seeds;
 use crate::faults::{Collector, Section, Value};
-use crate::policy::Compiled;
+use crate::policy::Document;
+
+/// At AWS a grant has spread within five minutes (developer guide, "Grants in AWS KMS").
+const LONGEST_PROPAGATION_DELAY_MS: u64 = 300_000;
 
 /// Reads the whole file. `None` means that at least one fault was noted.
-pub(super) fn config(
-    file: &Path,
-    root: &Section<'_>,
-    given: Option<Arc<Compiled>>,
-    faults: &Collector,
-) -> Option<Config> {
+pub(super) fn config(file: &Path, root: &Section<'_>, given: Option<Document>, faults: &Collector) -> Option<Config> {
     let regions = regions(root);
     let account = root
         .require("account", "name the account the keys belong to: account = \"111122223333\"")
@@ -28,12 +27,15 @@ pub(super) fn config(
         .and_then(|(_, file)| file.as_deref())
         .and_then(|file| Seeds::read(file, regions.as_ref()?.all(), account?, faults).map(Arc::new));
     let auth = auth(&root.section("auth"));
-    let policies = policies::directory(&root.section("policies"));
+    let policies = policies::settings(&root.section("policies"));
     let mut warnings = Vec::new();
+    let guardrail = policies.guardrail_file.as_ref();
+    let guardrail = guardrail.map(|file| policies::guardrail(file, faults, &mut warnings));
     let credentials = auth.as_ref().and_then(|auth| {
         let found = (account, faults, &mut warnings);
-        policies::credentials(&auth.credentials_file, policies.as_deref(), given, found)
+        policies::credentials(&auth.credentials_file, policies.directory.as_deref(), given, found)
     });
+    let grants = grants(&root.section("grants"));
     let audit = audit(&root.section("audit"));
     let limits = limits::limits(&root.section("limits"));
     let server = server::server(&root.section("server"));
@@ -48,6 +50,8 @@ pub(super) fn config(
         seeds,
         auth: auth?,
         policies,
+        guardrail: guardrail.map_or(Some(None), |read| read.map(Some))?,
+        grants: grants?,
         credentials: Arc::new(credentials?),
         warnings,
         audit: audit?,
@@ -124,6 +128,13 @@ fn auth(section: &Section<'_>) -> Option<Auth> {
     let credentials_file = section.require("credentials_file", "name the file of principals and their access keys");
     section.end();
     Some(Auth { credentials_file: credentials_file?.path()?, uniform_errors })
+}
+
+fn grants(section: &Section<'_>) -> Option<Grants> {
+    let delay = section.get("propagation_delay_ms").map(|value| value.number(0..=LONGEST_PROPAGATION_DELAY_MS));
+    section.end();
+    let milliseconds = delay.unwrap_or(Some(0))?;
+    Some(Grants { propagation_delay: Duration::from_millis(milliseconds) })
 }
 
 fn audit(section: &Section<'_>) -> Option<AuditTarget> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::principal_arn::{PrincipalArn, PrincipalType};
 use super::{private, unique_id};
 use crate::aws::AccessKeyId;
+use crate::clock::Timestamp;
 use crate::faults::{Collector, Section, Value, nearest, read_toml};
 use crate::secret::Secret;
 
@@ -36,6 +37,12 @@ pub struct PrincipalRow {
     pub groups: Vec<Box<str>>,
     /// Names of policy documents, the groups' after its own, each once, with the place to blame.
     pub policies: Vec<PolicyName>,
+    /// The document that bounds it.
+    pub boundary: Option<PolicyName>,
+    /// The document that bounds its session.
+    pub session_policy: Option<PolicyName>,
+    /// Until when what its policies do not allow is only reported.
+    pub danger_report_only_until: Option<Timestamp>,
     /// One or two.
     pub access_keys: Vec<KeyRow>,
 }
@@ -118,9 +125,43 @@ fn principal(table: &Section<'_>, groups: &Groups, seen: &mut Seen) -> Option<Pr
             policies.push(inherited.clone());
         }
     }
+    let boundary = table.get("boundary").as_ref().and_then(policy_name);
+    let session_policy = table.get("session_policy").as_ref().and_then(policy_name);
+    if let (Some(arn), Some(value)) = (&arn, table.get("session_policy"))
+        && arn.session().is_none()
+    {
+        value.fault("only a session of a role has a session policy", Some("name a `boundary` instead"));
+    }
+    let danger_report_only_until = table.get("danger_report_only_until").as_ref().and_then(end_date);
     let access_keys = access_keys(table, seen);
     table.end();
-    Some(PrincipalRow { arn: arn?, unique_id: unique_id?, tags, groups: joined, policies, access_keys })
+    let (arn, unique_id) = (arn?, unique_id?);
+    let groups = joined;
+    Some(PrincipalRow {
+        arn,
+        unique_id,
+        tags,
+        groups,
+        policies,
+        boundary,
+        session_policy,
+        danger_report_only_until,
+        access_keys,
+    })
+}
+
+fn policy_name(value: &Value<'_>) -> Option<PolicyName> {
+    Some(PolicyName { name: value.text()?.into(), place: value.place() })
+}
+
+/// The end of a day, in UTC.
+fn end_date(value: &Value<'_>) -> Option<Timestamp> {
+    let text = value.text()?;
+    let end = Timestamp::end_of_day(text);
+    if end.is_none() {
+        value.fault(format!("`{text}` is no date"), Some("write its last day, as \"2026-12-31\""));
+    }
+    end
 }
 
 fn arn(table: &Section<'_>, seen: &mut Seen) -> Option<PrincipalArn> {

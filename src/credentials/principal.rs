@@ -9,7 +9,8 @@ use arc_swap::ArcSwapOption;
 
 use super::principal_arn::PrincipalArn;
 use crate::audit::user_identity;
-use crate::aws::{AccessKeyId, Region, Tags};
+use crate::aws::{AccessKeyId, PrincipalNames, Region, Tags};
+use crate::clock::Timestamp;
 use crate::limits::Subject;
 use crate::policy::Compiled;
 use crate::secret::Secret;
@@ -24,18 +25,37 @@ pub struct Principal {
     pub user_id: Box<str>,
     /// Its tags, for `aws:PrincipalTag/KEY`.
     pub tags: Tags,
+    /// Every name by which a key policy or a grant can mean it.
+    pub names: PrincipalNames,
     /// Its own policies, then those of its groups; shared with others that have them.
     pub policies: Vec<Arc<Compiled>>,
+    /// Its permissions boundary, if it has one.
+    pub boundary: Option<Arc<Compiled>>,
+    /// The policy of its session, if it is a session and has one.
+    pub session_policy: Option<Arc<Compiled>>,
+    /// Until when what its policies do not allow is reported and not refused, for data-key calls.
+    pub danger_report_only_until: Option<Timestamp>,
     /// Whose quota its requests use up.
     pub quota: Subject,
 }
 
 impl Principal {
-    /// A principal with its unique id, as given or derived.
+    /// A principal with its unique id, as given or derived, and neither boundary nor session policy.
     #[must_use]
     pub fn new(arn: PrincipalArn, unique_id: &str, tags: Tags, policies: Vec<Arc<Compiled>>) -> Self {
         let (user_id, quota) = (arn.user_id(unique_id).into(), Subject::of(arn.caller()));
-        Self { arn, user_id, tags, policies, quota }
+        let names = arn.names(unique_id);
+        Self {
+            arn,
+            user_id,
+            tags,
+            names,
+            policies,
+            quota,
+            boundary: None,
+            session_policy: None,
+            danger_report_only_until: None,
+        }
     }
 }
 

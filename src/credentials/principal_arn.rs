@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::aws::{AccountId, Arn};
+use crate::aws::{AccountId, Arn, PrincipalNames};
 
 /// The session of a role that has static access keys and names no session of its own.
 pub const DEFAULT_SESSION_NAME: &str = "kmsgate";
@@ -94,6 +94,18 @@ impl PrincipalArn {
         match &self.kind {
             Kind::Session { role_name, session_name } => Some((role_name, session_name)),
             Kind::Root | Kind::User { .. } => None,
+        }
+    }
+
+    /// Every name by which a key policy or a grant can mean it, given the unique id of the user or the role.
+    #[must_use]
+    pub fn names(&self, unique_id: &str) -> PrincipalNames {
+        match &self.kind {
+            Kind::Root => PrincipalNames::root(self.account),
+            Kind::User { .. } => PrincipalNames::user(self.account, &self.caller, unique_id),
+            Kind::Session { .. } => {
+                PrincipalNames::session(self.account, &self.caller, &self.condition, Some(unique_id))
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod facts;
 
+use std::slice;
 use std::sync::Arc;
 
 use facts::Facts;
@@ -16,7 +17,7 @@ use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::{Exception, Input};
 use crate::limits::BodyReservation;
-use crate::policy::{self, Decision, Request, Subject};
+use crate::policy::{self, Decision, Kind, OfResource, Policies, Request, Subject};
 use crate::stage::RequestContext;
 
 /// A request that the policies allow.
@@ -117,19 +118,28 @@ impl Question<'_> {
 
     fn judge(&self, resource: &str, found: Option<&Found>, subject: Subject<'_>) -> Result<(), Error> {
         let Self { context, access_key, input, keys, permission } = *self;
-        let (principal, action) = (&access_key.principal, permission.action);
+        let (principal, action) = (&*access_key.principal, permission.action);
         let caller = principal.arn.caller();
         if principal.arn.account() != context.snapshot.account {
             // Only a key policy opens a key to another account, and there are none yet.
-            record(&context.draft, &Decision::ImplicitDeny);
+            record(&context.draft, &Decision::ImplicitDeny(Kind::Key));
             return Err(Exception::access_denied(policy::foreign_message(caller, action, subject)).into());
         }
         let facts = Facts { context, principal, input, keys, found, action, resource };
-        let decision = policy::evaluate(&Request { action, resource, context: &facts }, &principal.policies);
+        let policies = Policies {
+            guardrail: context.snapshot.guardrail.as_ref().map(slice::from_ref),
+            resource: OfResource::Nothing,
+            boundary: principal.boundary.as_ref().map(slice::from_ref),
+            session: principal.session_policy.as_ref().map(slice::from_ref),
+            identity: &principal.policies,
+            grant: &|| None,
+        };
+        let request = Request { action, resource, caller: &principal.names, context: &facts };
+        let decision = policy::evaluate(&request, &policies);
         record(&context.draft, &decision);
         match decision {
             Decision::Allow(_) => Ok(()),
-            Decision::ExplicitDeny(_) | Decision::ImplicitDeny => {
+            Decision::ExplicitDeny(_) | Decision::ImplicitDeny(_) => {
                 let text = policy::denied_message(caller, action, subject, &decision);
                 Err(Exception::access_denied(text).into())
             }
@@ -152,9 +162,9 @@ fn record(draft: &Draft, decision: &Decision) {
     let name = match decision {
         Decision::Allow(_) => "Allow",
         Decision::ExplicitDeny(_) => "ExplicitDeny",
-        Decision::ImplicitDeny => "ImplicitDeny",
+        Decision::ImplicitDeny(_) => "ImplicitDeny",
     };
-    let Some(reason) = decision.reason() else {
+    let Some(reason) = decision.reasons().next() else {
         return draft.reason(audit::Reason { decision: name, policy: None, statement: None });
     };
     let statement = reason.sid.clone().unwrap_or_else(|| reason.index.to_string().into());

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Request;
-use super::action::{self, ACTIONS, ActionSet};
-use super::decision::{Decision, Reason};
+use super::action::{ACTIONS, ActionSet};
+use super::decision::Reason;
 use super::document::Document;
 use super::index::{ResourceIndex, Subject};
-use super::statement::{Effect, Statement};
+use super::statement::{Effect, Resources, Statement};
+use super::truth::Truth;
 
 /// A statement with the reason it gives.
 #[derive(Debug)]
@@ -37,33 +37,62 @@ impl Compiled {
 
 impl From<Document> for Compiled {
     fn from(document: Document) -> Self {
-        let Document { name, kind, statements } = document;
-        let policy = Arc::<str>::from(&*name);
-        let entries = statements.into_iter().enumerate().map(|(index, statement)| {
-            let sid = statement.sid.as_deref().map(Arc::from);
-            let reason = Reason { policy: Arc::clone(&policy), kind, index, sid };
-            Arc::new(Entry { statement, reason: Arc::new(reason) })
-        });
-        let (deny, allow) = entries.partition(|entry| entry.statement.effect == Effect::Deny);
+        let name = document.name.clone();
+        let (deny, allow) = document.into_entries().partition(|entry| entry.statement.effect == Effect::Deny);
         Self { deny: ActionIndex::new(deny), allow: ActionIndex::new(allow), name }
     }
 }
 
-/// Judges a request by a principal's identity policies.
-///
-/// A statement that denies decides, in whichever policy it stands; else one that allows; else nothing does. When
-/// several statements decide alike, the one named is any of them, the same one each time.
-pub fn evaluate(request: &Request<'_>, identity: &[Arc<Compiled>]) -> Decision {
-    let subject = Subject::new(request);
-    let number = action::number(request.action);
-    let first = |index: fn(&Compiled) -> &ActionIndex| {
-        identity.iter().find_map(|policy| index(policy).find(number, &subject)).map(|entry| Arc::clone(&entry.reason))
-    };
-    if let Some(reason) = first(|policy| &policy.deny) {
-        return Decision::ExplicitDeny(reason);
+impl Compiled {
+    /// A statement of that effect that applies to the request.
+    pub(super) fn find(&self, effect: Effect, subject: &Subject<'_>) -> Option<&Arc<Reason>> {
+        let index = match effect {
+            Effect::Allow => &self.allow,
+            Effect::Deny => &self.deny,
+        };
+        index.find(subject).map(|entry| &entry.reason)
     }
-    first(|policy| &policy.allow).map_or(Decision::ImplicitDeny, Decision::Allow)
 }
+
+impl Document {
+    /// The statements, each with the reason it gives.
+    pub(super) fn into_entries(self) -> impl Iterator<Item = Arc<Entry>> {
+        let Self { name, kind, statements } = self;
+        let policy = Arc::<str>::from(name);
+        statements.into_iter().enumerate().map(move |(index, statement)| {
+            let sid = statement.sid.as_deref().map(Arc::from);
+            let reason = Reason { policy: Arc::clone(&policy), kind, index, sid };
+            Arc::new(Entry { statement, reason: Arc::new(reason) })
+        })
+    }
+}
+
+impl Entry {
+    /// The reason it gives.
+    pub(super) const fn reason(&self) -> &Arc<Reason> {
+        &self.reason
+    }
+
+    /// Whether it applies to the request: by its action, its resource and its conditions.
+    pub(super) fn applies(&self, subject: &Subject<'_>) -> bool {
+        let Statement { actions, resources, .. } = &self.statement;
+        let request = subject.request;
+        let about = match subject.action {
+            Some(number) => actions.known().contains(number),
+            None => actions.contain(request.action),
+        };
+        about && {
+            let resource = match resources {
+                Resources::All => Truth::Yes,
+                resources => resources.contain(request.resource, subject.arn(), request.context),
+            };
+            resource != Truth::No && self.statement.applies(resource, request.context)
+        }
+    }
+}
+
+/// Of so few statements each is asked: that takes less time, and less room, than to find those it could be.
+const FEW: usize = 4;
 
 /// A statement about at most this many actions is entered for each of them; one about more shares a group with
 /// those about the very same actions. So neither many narrow statements nor wide ones on many keys cost much.
@@ -74,12 +103,15 @@ const SPREAD: u32 = 8;
 struct ActionIndex {
     /// In the document's order.
     entries: Box<[Arc<Entry>]>,
-    /// For each of [`ACTIONS`], the statements about it. Empty if there are no statements at all.
+    /// For each of [`ACTIONS`], the statements about it. Empty if there are few.
     by_action: Box<[Vec<Arc<ResourceIndex>>]>,
 }
 
 impl ActionIndex {
     fn new(entries: Vec<Arc<Entry>>) -> Self {
+        if entries.len() <= FEW {
+            return Self { entries: entries.into(), by_action: Box::default() };
+        }
         let mut groups: BTreeMap<ActionSet, Vec<Arc<Entry>>> = BTreeMap::new();
         for entry in &entries {
             let known = entry.statement.actions.known();
@@ -97,23 +129,16 @@ impl ActionIndex {
             let about = groups.iter().filter(move |(actions, _)| actions.contains(number));
             about.map(|(_, index)| Arc::clone(index)).collect()
         };
-        let by_action = if entries.is_empty() { Box::default() } else { (0..ACTIONS.len()).map(about).collect() };
+        let by_action = (0..ACTIONS.len()).map(about).collect();
         Self { entries: entries.into(), by_action }
     }
 
-    /// A statement that applies to the request; `number` is the action's place in [`ACTIONS`].
-    fn find(&self, number: Option<usize>, subject: &Subject<'_>) -> Option<&Arc<Entry>> {
-        match number.and_then(|number| self.by_action.get(number)) {
+    /// A statement that applies to the request.
+    fn find(&self, subject: &Subject<'_>) -> Option<&Arc<Entry>> {
+        match subject.action.and_then(|number| self.by_action.get(number)) {
             Some(indexes) => indexes.iter().find_map(|index| index.find(subject)),
-            // An action that is in no table, or no statements: each is asked.
-            None => self.entries.iter().find(|entry| {
-                let Statement { actions, resources, .. } = &entry.statement;
-                let request = subject.request;
-                actions.contain(request.action)
-                    && entry
-                        .statement
-                        .applies(resources.contain(request.resource, subject.arn(), request.context), request.context)
-            }),
+            // Few statements, or an action that is in no table.
+            None => self.entries.iter().find(|entry| entry.applies(subject)),
         }
     }
 }

@@ -4,27 +4,49 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Kind;
+use crate::aws::MeantAs;
 
 /// What the policies say about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
-    /// A statement allows, and none denies.
-    Allow(Arc<Reason>),
+    /// It is allowed, and no statement denies.
+    Allow(Allowed),
     /// A statement denies.
     ExplicitDeny(Arc<Reason>),
-    /// No statement allows.
-    ImplicitDeny,
+    /// No policy of this kind allows, and one would have to.
+    ImplicitDeny(Kind),
+}
+
+/// What allows a request, all that it takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// The key policy's statement, if the key policy was asked and no grant was needed.
+    pub key: Option<Arc<Reason>>,
+    /// The identity policy's statement, if one was needed.
+    pub identity: Option<Arc<Reason>>,
+    /// The grant, where no policy allows.
+    pub grant: Option<Arc<str>>,
+}
+
+/// A grant that allows what is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The grant's id.
+    pub id: Arc<str>,
+    /// What its grantee principal means the caller as.
+    pub to: MeantAs,
 }
 
 impl Decision {
-    /// The statement that decided, if one did.
-    #[must_use]
-    pub fn reason(&self) -> Option<&Reason> {
-        match self {
-            Self::Allow(reason) | Self::ExplicitDeny(reason) => Some(reason),
-            Self::ImplicitDeny => None,
-        }
+    /// The statements that decided, the key policy's first.
+    pub fn reasons(&self) -> impl Iterator<Item = &Reason> {
+        let (first, second) = match self {
+            Self::Allow(Allowed { key, identity, .. }) => (key.as_deref(), identity.as_deref()),
+            Self::ExplicitDeny(reason) => (Some(&**reason), None),
+            Self::ImplicitDeny(_) => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -69,24 +91,36 @@ pub fn denied_message(user_arn: &str, action: &str, subject: Subject<'_>, decisi
     let who = who(user_arn, action, subject);
     match decision {
         Decision::ExplicitDeny(reason) => format!("{who} with an explicit deny in {}", reason.kind),
-        Decision::Allow(_) | Decision::ImplicitDeny => {
-            format!("{who} because no identity-based policy allows the {action} action")
+        Decision::ImplicitDeny(kind) => {
+            format!("{who} because no {} allows the {action} action", kind.name())
         }
+        // Nobody asks for the refusal of what is allowed.
+        Decision::Allow(_) => who,
     }
 }
 
-/// The same for a principal of another account, which only a policy of the resource's own could allow.
+/// The same where a resource in another account, or its policy, refuses: whether there is such a resource is not told.
 #[must_use]
 pub fn foreign_message(user_arn: &str, action: &str, subject: Subject<'_>) -> String {
-    format!("{} because no resource-based policy allows the {action} action", who(user_arn, action, subject))
+    let what = match subject {
+        Subject::Resource(_) => "this resource",
+        Subject::Ciphertext => CIPHERTEXTS_KEY,
+    };
+    format!(
+        "User: {user_arn} is not authorized to perform: {action} on {what} because the resource does not exist in this \
+         Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
+    )
 }
+
+/// What messages call a key that only a ciphertext names.
+const CIPHERTEXTS_KEY: &str = "the resource associated with this ciphertext";
 
 fn who(user_arn: &str, action: &str, subject: Subject<'_>) -> String {
     let (on, resource) = match subject {
-        Subject::Resource(resource) => ("on resource: ", resource),
-        Subject::Ciphertext => ("on the resource associated with this ciphertext", ""),
+        Subject::Resource(resource) => ("resource: ", resource),
+        Subject::Ciphertext => (CIPHERTEXTS_KEY, ""),
     };
-    format!("User: {user_arn} is not authorized to perform: {action} {on}{resource}")
+    format!("User: {user_arn} is not authorized to perform: {action} on {on}{resource}")
 }
 
 #[cfg(test)]
@@ -108,7 +142,7 @@ mod tests {
             (
                 create,
                 Subject::Resource(KEY),
-                Decision::ImplicitDeny,
+                Decision::ImplicitDeny(Kind::Identity),
                 "User: arn:aws:sts::111122223333:assumed-role/orders/orders-7c9f is not authorized to perform: \
                  kms:GenerateDataKeyWithoutPlaintext on resource: \
                  arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab because no \
@@ -126,14 +160,14 @@ mod tests {
             (
                 "kms:ListKeys",
                 Subject::Resource("*"),
-                Decision::ImplicitDeny,
+                Decision::ImplicitDeny(Kind::Identity),
                 "User: arn:aws:sts::111122223333:assumed-role/orders/orders-7c9f is not authorized to perform: \
                  kms:ListKeys on resource: * because no identity-based policy allows the kms:ListKeys action",
             ),
             (
                 "kms:Decrypt",
                 Subject::Ciphertext,
-                Decision::ImplicitDeny,
+                Decision::ImplicitDeny(Kind::Identity),
                 "User: arn:aws:sts::111122223333:assumed-role/orders/orders-7c9f is not authorized to perform: \
                  kms:Decrypt on the resource associated with this ciphertext because no identity-based policy \
                  allows the kms:Decrypt action",

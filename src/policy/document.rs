@@ -3,19 +3,13 @@
 //! Whatever is not understood is refused, never passed over; every fault of a document is found in one pass. What
 //! is legal and surely a mistake is a warning.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Kind;
-use super::action::{ActionPattern, ActionSet, Actions};
-use super::arn::ResourcePattern;
-use super::condition::Condition;
 use super::fault::{Fault, Findings, Path, Refusal};
 use super::json::Node;
-use super::key::ConditionKey;
-use super::operator::Operator;
-use super::statement::{Effect, Resources, Statement};
-use super::template::Variable;
+use super::principals::Principals;
+use super::statement::{Effect, Statement};
 
 /// A policy document that has been read without a fault.
 #[derive(Clone, Debug)]
@@ -55,6 +49,25 @@ impl Document {
         }
     }
 
+    /// The name it was read under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same document, attached to something else. What may stand in the policies that principals, sessions and the
+    /// gateway have is the same for all.
+    #[must_use]
+    pub fn attached_as(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Whether no statement of it allows.
+    #[must_use]
+    pub fn allows_nothing(&self) -> bool {
+        self.statements.iter().all(|statement| statement.effect == Effect::Deny)
+    }
+
     /// How many statements there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -68,15 +81,18 @@ impl Document {
     }
 }
 
-const DOCUMENT_MEMBERS: [&str; 2] = ["Version", "Statement"];
-const STATEMENT_MEMBERS: [&str; 7] = ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+const DOCUMENT_MEMBERS: [&str; 3] = ["Version", "Statement", "Id"];
+const STATEMENT_MEMBERS: [&str; 9] =
+    ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition", "Principal", "NotPrincipal"];
+/// Elements of the policies of resources alone.
+const OF_RESOURCES: [&str; 3] = ["Id", "Principal", "NotPrincipal"];
 
 /// Reads one document. A method that cannot answer has noted a fault, and a document with a fault is not used.
-struct Reader<'f> {
-    kind: Kind,
+pub(super) struct Reader<'f> {
+    pub(super) kind: Kind,
     /// The document's version has policy variables.
-    variables: bool,
-    findings: &'f mut Findings,
+    pub(super) variables: bool,
+    pub(super) findings: &'f mut Findings,
 }
 
 impl Reader<'_> {
@@ -84,6 +100,9 @@ impl Reader<'_> {
         let members = self.members(node, path, &DOCUMENT_MEMBERS)?;
         // Of an unknown version the rest is read as of the present one, for its faults.
         self.variables = self.version(member(members, "Version"), path).unwrap_or(true);
+        if let Some(other) = member(members, "Id").filter(|node| !matches!(node, Node::Text(_))) {
+            self.findings.refuse::<()>(&path.member("Id"), Refusal::new(format!("the id is {}", other.kind())));
+        }
         let path = path.member("Statement");
         let statements = match member(members, "Statement") {
             Some(Node::List(items)) if items.is_empty() => {
@@ -128,12 +147,17 @@ impl Reader<'_> {
         // All parts are read before any is asked for, so that the faults of all are noted.
         let sid = self.sid(member(members, "Sid"), path);
         let effect = self.effect(member(members, "Effect"), path);
+        let principals = match self.kind {
+            Kind::Key => self.principals(members, path),
+            Kind::Guardrail | Kind::Boundary | Kind::Session | Kind::Identity => Some(Principals::Everyone),
+        };
         let actions = self.actions(members, path);
         let resources = self.resources(members, path);
         let conditions = self.conditions(member(members, "Condition"), &path.member("Condition"));
         let statement = Statement {
             sid,
             effect: effect?,
+            principals: principals?,
             actions: actions?,
             resources: resources?,
             conditions: conditions?.into(),
@@ -145,7 +169,9 @@ impl Reader<'_> {
     fn sid(&mut self, node: Option<&Node>, path: &Path<'_>) -> Option<Box<str>> {
         match node? {
             Node::Text(sid) if sid.is_empty() => None,
-            Node::Text(sid) if sid.bytes().all(|b| b.is_ascii_alphanumeric()) => Some(sid.as_str().into()),
+            Node::Text(sid) if self.kind == Kind::Key || sid.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                Some(sid.as_str().into())
+            }
             _ => {
                 let refusal = Refusal::new("a statement id is a string of letters and digits");
                 self.findings.refuse(&path.member("Sid"), refusal)
@@ -166,138 +192,7 @@ impl Reader<'_> {
         self.findings.refuse(&path.member("Effect"), refusal.hint_if_none("write `Allow` or `Deny`"))
     }
 
-    /// The one of two members that is there, and whether it is the second.
-    fn one_of<'m>(
-        &mut self,
-        members: &'m [(String, Node)],
-        names: [&'static str; 2],
-        path: &Path<'_>,
-    ) -> Option<(&'m Node, &'static str, bool)> {
-        let [plain, except] = names;
-        match (member(members, plain), member(members, except)) {
-            (Some(node), None) => Some((node, plain, false)),
-            (None, Some(node)) => Some((node, except, true)),
-            (Some(_), Some(_)) => {
-                let refusal = Refusal::new(format!("`{plain}` and `{except}` exclude each other"));
-                self.findings.refuse(path, refusal.hint("keep one of them"))
-            }
-            (None, None) => self.findings.refuse(path, Refusal::new(format!("`{plain}` is missing"))),
-        }
-    }
-
-    fn actions(&mut self, members: &[(String, Node)], path: &Path<'_>) -> Option<Actions> {
-        let (node, name, except) = self.one_of(members, ["Action", "NotAction"], path)?;
-        let patterns = self.texts(node, &path.member(name), |reader, text, path| {
-            let pattern = reader.findings.take(path, ActionPattern::parse(text))?;
-            if let Some(warning) = pattern.misspelt(text) {
-                reader.findings.warn(path, warning);
-            }
-            Some(pattern)
-        })?;
-        Some(Actions::new(patterns, except))
-    }
-
-    fn resources(&mut self, members: &[(String, Node)], path: &Path<'_>) -> Option<Resources> {
-        let (node, name, except) = self.one_of(members, ["Resource", "NotResource"], path)?;
-        let patterns = self.texts(node, &path.member(name), |reader, text, path| {
-            if text == "*" {
-                return Some(None);
-            }
-            let pattern = reader.findings.take(path, ResourcePattern::parse(text, reader.variables))?;
-            reader.warn_of_variables(text, pattern.variables(), path);
-            Some(Some(pattern))
-        })?;
-        let patterns: Option<Box<[ResourcePattern]>> = patterns.into_iter().collect();
-        Some(match (patterns, except) {
-            (Some(patterns), false) => Resources::Only(patterns),
-            (Some(patterns), true) => Resources::Except(patterns),
-            (None, false) => Resources::All,
-            (None, true) => Resources::None,
-        })
-    }
-
-    fn conditions(&mut self, node: Option<&Node>, path: &Path<'_>) -> Option<Vec<Condition>> {
-        let Some(node) = node else { return Some(Vec::new()) };
-        let operators = self.object(node, path)?;
-        let blocks = operators.iter().map(|(name, keys)| {
-            let path = path.member(name);
-            let operator = self.findings.take(&path, Operator::parse(name));
-            let keys = self.object(keys, &path)?;
-            if keys.is_empty() {
-                return self.findings.refuse(&path, Refusal::new("no condition key is tested"));
-            }
-            all(keys.iter().map(|(key, values)| self.condition(operator, key, values, &path.member(key))))
-        });
-        Some(all(blocks)?.into_iter().flatten().collect())
-    }
-
-    fn condition(&mut self, operator: Option<Operator>, name: &str, node: &Node, path: &Path<'_>) -> Option<Condition> {
-        let key = self.findings.take(path, ConditionKey::parse(name));
-        let values = self.values(node, path);
-        let (operator, key, values) = (operator?, key?, values?);
-        if let Some(warning) = key.misspelt(name) {
-            self.findings.warn(path, warning);
-        }
-        match Condition::parse(operator, key, &values, self.variables) {
-            Ok(condition) => {
-                self.warn_of_variables("", condition.variables(), path);
-                if !self.variables && values.iter().any(|value| value.contains("${")) {
-                    self.warn_of_variables("${", std::iter::empty(), path);
-                }
-                if condition.lacks_set_operator() {
-                    let warning = Refusal::new(format!("`{name}` can have several values"));
-                    self.findings.warn(path, warning.hint("put `ForAllValues:` or `ForAnyValue:` before the operator"));
-                }
-                Some(condition)
-            }
-            Err(refusals) => {
-                let listed = matches!(node, Node::List(_));
-                for (index, refusal) in refusals {
-                    let item = path.item(index);
-                    self.findings.refuse::<()>(if listed { &item } else { path }, refusal);
-                }
-                None
-            }
-        }
-    }
-
-    /// The values of one condition key: one scalar or a list of them.
-    fn values<'n>(&mut self, node: &'n Node, path: &Path<'_>) -> Option<Vec<Cow<'n, str>>> {
-        let mut scalar = |node: &'n Node, path: &Path<'_>| {
-            let refusal = || Refusal::new(format!("{} is no value of a condition", node.kind()));
-            let text = node.scalar().ok_or_else(|| refusal().hint("write a string, a number or a boolean"));
-            self.findings.take(path, text)
-        };
-        match node {
-            Node::List(items) if items.is_empty() => {
-                self.findings.refuse(path, Refusal::new("the list of values is empty"))
-            }
-            Node::List(items) => all(items.iter().enumerate().map(|(index, item)| scalar(item, &path.item(index)))),
-            one => scalar(one, path).map(|text| vec![text]),
-        }
-    }
-
-    /// Reads a string or a list of strings, which may not be empty.
-    fn texts<T>(
-        &mut self,
-        node: &Node,
-        path: &Path<'_>,
-        mut read: impl FnMut(&mut Self, &str, &Path<'_>) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let mut text = |node: &Node, path: &Path<'_>| match node {
-            Node::Text(text) => read(self, text, path),
-            other => {
-                self.findings.refuse(path, Refusal::new(format!("{} stands where a string belongs", other.kind())))
-            }
-        };
-        match node {
-            Node::List(items) if items.is_empty() => self.findings.refuse(path, Refusal::new("the list is empty")),
-            Node::List(items) => all(items.iter().enumerate().map(|(index, item)| text(item, &path.item(index)))),
-            one => Some(vec![text(one, path)?]),
-        }
-    }
-
-    fn object<'n>(&mut self, node: &'n Node, path: &Path<'_>) -> Option<&'n [(String, Node)]> {
+    pub(super) fn object<'n>(&mut self, node: &'n Node, path: &Path<'_>) -> Option<&'n [(String, Node)]> {
         match node {
             Node::Object(members) => Some(members),
             other => {
@@ -309,63 +204,28 @@ impl Reader<'_> {
     /// The members of an object, each that is not one of `known` refused.
     fn members<'n>(&mut self, node: &'n Node, path: &Path<'_>, known: &[&'static str]) -> Option<&'n [(String, Node)]> {
         let members = self.object(node, path)?;
-        for (name, _) in members.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
-            let refusal = match name.as_str() {
-                "Principal" | "NotPrincipal" | "Id" => {
-                    Refusal::new(format!("`{name}` does not belong in {}", self.kind))
-                        .hint("the policy applies to the principal it is attached to")
-                }
-                _ => Refusal::new(format!("`{name}` is no element of a policy"))
+        for (name, _) in members {
+            let of_resources = OF_RESOURCES.contains(&name.as_str());
+            let refusal = match (known.contains(&name.as_str()), self.kind) {
+                (true, Kind::Key) => continue,
+                (true, _) if !of_resources => continue,
+                (true, kind) => Refusal::new(format!("`{name}` does not belong in {kind}"))
+                    .hint("the policy applies to the principal it is attached to"),
+                (false, _) => Refusal::new(format!("`{name}` is no element of a policy"))
                     .did_you_mean(name, known.iter().copied()),
             };
             self.findings.refuse::<()>(&path.member(name), refusal);
         }
         Some(members)
     }
-
-    /// Warns of variables that never have a value, and of `text` whose variables its version does not know.
-    fn warn_of_variables<'v>(&mut self, text: &str, variables: impl Iterator<Item = &'v Variable>, path: &Path<'_>) {
-        for variable in variables {
-            if let Some(warning) = variable.key.misspelt(&variable.written) {
-                self.findings.warn(path, warning);
-            }
-        }
-        if !self.variables && text.contains("${") {
-            let warning = Refusal::new("`${` is literal text in this version of the policy language");
-            self.findings.warn(path, warning.hint("write `\"Version\": \"2012-10-17\"` to have variables"));
-        }
-    }
-
-    fn warn_of_pitfalls(&mut self, statement: &Statement, path: &Path<'_>) {
-        let known: ActionSet = statement.actions.known();
-        let aliases = statement.resources.patterns().iter().any(ResourcePattern::is_alias);
-        if aliases && !known.is_empty() && !known.touches_aliases() {
-            let warning = Refusal::new(
-                "an alias as resource governs only `kms:CreateAlias`, `kms:UpdateAlias` and `kms:DeleteAlias`",
-            );
-            self.findings.warn(
-                path,
-                warning
-                    .hint("name the key's ARN, or use the condition key `kms:RequestAlias` or `kms:ResourceAliases`"),
-            );
-        }
-        if statement.effect == Effect::Allow {
-            let permissive = statement.conditions.iter().filter_map(Condition::holds_for_nothing);
-            for key in permissive.filter(|key| !statement.conditions.iter().any(|other| other.demands(key))) {
-                let warning = Refusal::new(format!("`ForAllValues` holds for requests without `{key}`"));
-                let hint = format!("add `\"Null\": {{\"{key}\": \"false\"}}` if the request must have it");
-                self.findings.warn(&path.member("Condition"), warning.hint(hint));
-            }
-        }
-    }
 }
 
-fn member<'n>(members: &'n [(String, Node)], name: &str) -> Option<&'n Node> {
+pub(super) fn member<'n>(members: &'n [(String, Node)], name: &str) -> Option<&'n Node> {
     members.iter().find(|(known, _)| known == name).map(|(_, node)| node)
 }
 
 /// All values, or `None` if one is missing; in either case each has been read.
-fn all<T>(parts: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+pub(super) fn all<T>(parts: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let parts: Vec<Option<T>> = parts.collect();
     parts.into_iter().collect()
 }

@@ -9,6 +9,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::Request;
+use super::action;
 use super::arn::{ArnPattern, Components, ResourcePattern, components};
 use super::compiled::Entry;
 use super::statement::Resources;
@@ -17,13 +18,15 @@ use super::truth::Truth;
 /// A request, with what is computed from its resource at most once and only if a policy needs it.
 pub(super) struct Subject<'r> {
     pub(super) request: &'r Request<'r>,
+    /// The action's place in [`ACTIONS`](super::ACTIONS), if it stands there.
+    pub(super) action: Option<usize>,
     hash: OnceCell<u64>,
     arn: OnceCell<Option<Components<'r>>>,
 }
 
 impl<'r> Subject<'r> {
     pub(super) fn new(request: &'r Request<'r>) -> Self {
-        Self { request, hash: OnceCell::new(), arn: OnceCell::new() }
+        Self { request, action: action::number(request.action), hash: OnceCell::new(), arn: OnceCell::new() }
     }
 
     /// The resource's components, if it is an ARN.

@@ -149,6 +149,42 @@ condition_keys! {
     AssumedRoot "aws:AssumedRoot" Single;
 }
 
+/// Keys that requests have when they come through a VPC, from a service of AWS's, from an enclave, or from an account of
+/// an organization: a gateway knows nothing of these.
+const ABSENT_HERE: &[ConditionKey] = &[
+    ConditionKey::ViaService,
+    ConditionKey::RecipientAttestationImageSha384,
+    ConditionKey::GrantConstraintSourceArn,
+    ConditionKey::GranteeServicePrincipal,
+    ConditionKey::RetiringServicePrincipal,
+    ConditionKey::TrailingDaysWithoutKeyUsage,
+    ConditionKey::PrincipalOrgId,
+    ConditionKey::PrincipalOrgPaths,
+    ConditionKey::PrincipalServiceName,
+    ConditionKey::PrincipalServiceNamesList,
+    ConditionKey::CalledVia,
+    ConditionKey::CalledViaFirst,
+    ConditionKey::CalledViaLast,
+    ConditionKey::VpcSourceIp,
+    ConditionKey::SourceVpc,
+    ConditionKey::SourceVpce,
+    ConditionKey::TokenIssueTime,
+    ConditionKey::MultiFactorAuthPresent,
+    ConditionKey::MultiFactorAuthAge,
+    ConditionKey::SourceIdentity,
+    ConditionKey::FederatedProvider,
+    ConditionKey::ResourceOrgId,
+    ConditionKey::ResourceOrgPaths,
+    ConditionKey::SourceArn,
+    ConditionKey::SourceAccount,
+    ConditionKey::SourceOrgId,
+    ConditionKey::Ec2InstanceSourceVpc,
+    ConditionKey::Ec2InstanceSourcePrivateIpv4,
+    ConditionKey::Ec2RoleDelivery,
+    ConditionKey::Ec2SourceInstanceArn,
+    ConditionKey::AssumedRoot,
+];
+
 /// A key whose name ends in a part of the author's choice: what stands before it, and how to make it.
 type Family = (&'static str, fn(CaselessName) -> ConditionKey);
 
@@ -195,6 +231,25 @@ impl ConditionKey {
     #[must_use]
     pub fn is_multi_valued(&self) -> bool {
         FIXED.iter().any(|(_, key, count)| key == self && *count == Count::Multi)
+    }
+
+    /// Whether it is a key of AWS's that no request at a gateway has a value for.
+    pub(super) fn is_absent_here(&self) -> bool {
+        ABSENT_HERE.contains(self)
+            || matches!(self, Self::RecipientAttestationPcr(_) | Self::RecipientAttestationNitroTpmPcr(_))
+    }
+
+    /// Whether it is a value of the request by name, which KMS refuses to see under `ForAllValues`.
+    pub(super) fn is_single_valued_of_request(&self) -> bool {
+        matches!(self, Self::EncryptionContext(_) | Self::RequestTag(_))
+    }
+
+    /// This key as the policy of a KMS key has it: what only identity policies can test is absent there.
+    pub(super) fn in_key_policy(self) -> Self {
+        match self {
+            Self::ResourceAliases => Self::Other(CaselessName::new("kms:ResourceAliases")),
+            other => other,
+        }
     }
 
     /// What to tell an author who wrote a key that no request will ever have, and probably meant another.

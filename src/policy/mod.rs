@@ -3,7 +3,10 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use kmsgate::policy::{Compiled, ConditionKey, Decision, Document, Kind, Request, RequestContext, Values, evaluate};
+//! use kmsgate::aws::PrincipalNames;
+//! use kmsgate::policy::{
+//!     Compiled, ConditionKey, Decision, Document, Kind, Policies, Request, RequestContext, Values, evaluate,
+//! };
 //!
 //! struct Nothing;
 //! impl RequestContext for Nothing {
@@ -16,9 +19,11 @@
 //!     "Sid": "UseTheKey", "Effect": "Allow", "Action": "kms:GenerateDataKey*", "Resource": "*"}}"#;
 //! let parsed = Document::parse("orders", json, Kind::Identity).unwrap();
 //! let policies = [Arc::new(Compiled::from(parsed.document))];
-//! let request = Request { action: "kms:GenerateDataKeyWithoutPlaintext", resource: "*", context: &Nothing };
-//! let Decision::Allow(reason) = evaluate(&request, &policies) else { panic!("is allowed") };
-//! assert_eq!(reason.to_string(), "orders: UseTheKey");
+//! let caller = PrincipalNames::of("arn:aws:iam::111122223333:user/alice").unwrap();
+//! let action = "kms:GenerateDataKeyWithoutPlaintext";
+//! let request = Request { action, resource: "*", caller: &caller, context: &Nothing };
+//! let Decision::Allow(allowed) = evaluate(&request, &Policies::identity(&policies)) else { panic!("is allowed") };
+//! assert_eq!(allowed.identity.unwrap().to_string(), "orders: UseTheKey");
 //! ```
 //!
 //! Pure: no clock, no configuration, no input or output. Configuration loads documents; the authorization layer
@@ -35,11 +40,16 @@ mod condition;
 mod context;
 mod decision;
 mod document;
+mod elements;
+mod evaluate;
 mod fault;
 mod index;
 mod json;
 mod key;
+mod key_policy;
 mod operator;
+mod pitfalls;
+mod principals;
 mod statement;
 mod template;
 #[cfg(test)]
@@ -52,28 +62,54 @@ mod wildcard;
 
 use std::fmt;
 
+use crate::aws::PrincipalNames;
+
 pub use action::ACTIONS;
-pub use compiled::{Compiled, evaluate};
+pub use compiled::Compiled;
 pub use context::{RequestContext, Values};
-pub use decision::{Decision, Reason, Subject, denied_message, foreign_message};
+pub use decision::{Allowed, Decision, Granted, Reason, Subject, denied_message, foreign_message};
 pub use document::{Document, Parsed};
+pub use evaluate::{OfResource, Policies, admits, evaluate};
 pub use fault::Fault;
 pub use key::{CaselessName, ConditionKey};
+pub use key_policy::KeyPolicy;
 pub use statement::Effect;
 
-/// What a policy is attached to, which decides what may stand in it.
+/// What a policy is attached to, which decides what may stand in it and what it can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Attached to a principal, or to a group it is in: no `Principal`, no `Id`, every statement with resources.
+    /// To the gateway: it allows nothing by itself, and what it does not allow nobody may do. AWS's service control
+    /// policies do that to accounts, and messages call it by their name.
+    Guardrail,
+    /// To a KMS key: it says whom it is about.
+    Key,
+    /// To a principal, whose identity policies can then give it no more than this: a permissions boundary.
+    Boundary,
+    /// To a session of a role, likewise.
+    Session,
+    /// To a principal, or to a group it is in.
     Identity,
+}
+
+impl Kind {
+    /// As AWS's messages name it, without its article.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Guardrail => "service control policy",
+            Self::Key => "resource-based policy",
+            Self::Boundary => "permissions boundary",
+            Self::Session => "session policy",
+            Self::Identity => "identity-based policy",
+        }
+    }
 }
 
 impl fmt::Display for Kind {
     /// As AWS's messages name it, with its article.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Identity => "an identity-based policy",
-        })
+        let article = if matches!(self, Self::Identity) { "an" } else { "a" };
+        write!(f, "{article} {}", self.name())
     }
 }
 
@@ -84,6 +120,8 @@ pub struct Request<'a> {
     pub action: &'a str,
     /// The ARN that it is needed on, or `*` if the action has no resource.
     pub resource: &'a str,
+    /// Who asks.
+    pub caller: &'a PrincipalNames,
     /// The other facts.
     pub context: &'a dyn RequestContext,
 }

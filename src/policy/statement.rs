@@ -4,6 +4,7 @@ use super::action::Actions;
 use super::arn::{Components, ResourcePattern};
 use super::condition::Condition;
 use super::context::RequestContext;
+use super::principals::Principals;
 use super::truth::Truth;
 
 /// What a statement does when it applies.
@@ -20,6 +21,8 @@ pub enum Effect {
 pub(super) struct Statement {
     pub(super) sid: Option<Box<str>>,
     pub(super) effect: Effect,
+    /// Whom it is about; in a policy that is attached to principals everyone who has it.
+    pub(super) principals: Principals,
     pub(super) actions: Actions,
     pub(super) resources: Resources,
     pub(super) conditions: Box<[Condition]>,

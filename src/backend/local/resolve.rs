@@ -11,6 +11,7 @@ use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Region, Resource};
 use crate::clock::Clock;
 use crate::credentials::PrincipalArn;
 use crate::kms::{Exception, Input};
+use crate::policy;
 
 /// The keys of one request.
 #[derive(Debug, Default)]
@@ -212,11 +213,7 @@ fn foreign(operation: Operation, member: Member, caller: &PrincipalArn) -> Excep
     let permissions = operation.permissions();
     let on_key = permissions.iter().find(|permission| permission.resource == Resource::Key(member));
     let action = on_key.or(permissions.first()).map_or("", |permission| permission.action);
-    Exception::access_denied(format!(
-        "User: {} is not authorized to perform: {action} on this resource because the resource does not exist in this \
-         Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
-        caller.caller()
-    ))
+    Exception::access_denied(policy::foreign_message(caller.caller(), action, policy::Subject::Resource("")))
 }
 
 #[cfg(test)]

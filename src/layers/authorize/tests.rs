@@ -302,7 +302,8 @@ fn a_principal_of_another_account_may_do_nothing_whatever_its_own_policies_say()
         Some(
             format!(
                 "User: {FOREIGN_ARN} is not authorized to perform: kms:Decrypt on the resource associated with this \
-                 ciphertext because no resource-based policy allows the kms:Decrypt action"
+                 ciphertext because the resource does not exist in this Region, no resource-based policies allow access, \
+                 or a resource-based policy explicitly denies access"
             )
             .as_str()
         )

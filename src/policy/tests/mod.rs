@@ -9,7 +9,8 @@ mod traps;
 use std::sync::Arc;
 
 use super::testing::Facts;
-use super::{Compiled, Decision, Document, Kind, Request, evaluate};
+use super::{Compiled, Decision, Document, Kind, Policies, Request, evaluate};
+use crate::aws::PrincipalNames;
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const CREATE: &str = "kms:GenerateDataKeyWithoutPlaintext";
@@ -27,7 +28,8 @@ fn policy(statements: &str) -> Arc<Compiled> {
 }
 
 fn judge(policies: &[Arc<Compiled>], action: &'static str, resource: &str, facts: &Facts) -> Decision {
-    evaluate(&Request { action, resource, context: facts }, policies)
+    let caller = PrincipalNames::of("arn:aws:iam::111122223333:user/alice").unwrap();
+    evaluate(&Request { action, resource, caller: &caller, context: facts }, &Policies::identity(policies))
 }
 
 /// Whether these statements allow, deny (explicitly), or do neither: `allow`, `deny`, `none`.
@@ -35,7 +37,7 @@ fn outcome(statements: &str, action: &'static str, resource: &str, facts: &Facts
     match judge(&[policy(statements)], action, resource, facts) {
         Decision::Allow(_) => "allow",
         Decision::ExplicitDeny(_) => "deny",
-        Decision::ImplicitDeny => "none",
+        Decision::ImplicitDeny(_) => "none",
     }
 }
 

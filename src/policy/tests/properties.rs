@@ -154,9 +154,9 @@ proptest! {
         let applying = || drafts.iter().flatten().filter(|draft| applies(draft, action, resource, username));
         let expected = if applying().any(|draft| draft.deny) { "deny" } else if applying().count() > 0 { "allow" } else { "none" };
         let (decided, reason) = match &decision {
-            Decision::Allow(reason) => ("allow", Some(reason)),
+            Decision::Allow(allowed) => ("allow", allowed.identity.as_ref()),
             Decision::ExplicitDeny(reason) => ("deny", Some(reason)),
-            Decision::ImplicitDeny => ("none", None),
+            Decision::ImplicitDeny(_) => ("none", None),
         };
         prop_assert_eq!(decided, expected);
         if let Some(reason) = reason {

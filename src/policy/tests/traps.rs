@@ -18,7 +18,7 @@ fn deny_if(condition: &str) -> String {
 
 #[test]
 fn without_a_policy_nothing_is_allowed() {
-    assert_eq!(judge(&[], CREATE, KEY, &Facts::new()), Decision::ImplicitDeny);
+    assert_eq!(judge(&[], CREATE, KEY, &Facts::new()), Decision::ImplicitDeny(Kind::Identity));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn the_reason_is_the_statement_that_decided() {
     let policies =
         [policy(&allow("kms:Encrypt", "*")), policy(&[allow("kms:Sign", "*"), allow(CREATE, KEY)].join(","))];
     let decision = judge(&policies, CREATE, KEY, &Facts::new());
-    let reason = decision.reason().unwrap();
+    let reason = decision.reasons().next().unwrap();
     assert_eq!((&*reason.policy, reason.index, reason.sid.as_deref()), ("test", 1, None));
 }
 
@@ -235,7 +235,13 @@ fn statements_about_other_actions_and_resources_are_not_looked_at() {
         ("kms:CreateKey", "*".to_owned(), 0),
     ] {
         let context = Asked(Cell::new(0));
-        let decision = evaluate(&Request { action, resource: &resource, context: &context }, &policies);
-        assert_eq!((decision, context.0.get()), (Decision::ImplicitDeny, looked_at), "{action} {resource}");
+        let caller = PrincipalNames::of("arn:aws:iam::111122223333:user/alice").unwrap();
+        let request = Request { action, resource: &resource, caller: &caller, context: &context };
+        let decision = evaluate(&request, &Policies::identity(&policies));
+        assert_eq!(
+            (decision, context.0.get()),
+            (Decision::ImplicitDeny(Kind::Identity), looked_at),
+            "{action} {resource}"
+        );
     }
 }

@@ -1,0 +1,137 @@
+//! `Principal` and `NotPrincipal`: whom a statement of a key policy is about.
+//!
+//! A principal has no wildcard but the lone `*`, and is compared with case. Sources: IAM user guide, "AWS JSON policy
+//! elements: Principal" and its page about `NotPrincipal`.
+
+use super::document::{Reader, all};
+use super::fault::{Path, Refusal};
+use super::json::Node;
+use crate::aws::{AccountId, Arn, PrincipalNames, canonical_principal};
+
+/// The principals that a statement is about. Names are in the form of [`canonical_principal`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Principals {
+    /// `"*"`, alone or among others.
+    Everyone,
+    /// `Principal`. Services of AWS's and other providers' users never call here, and are left out.
+    Only(Box<[Box<str>]>),
+    /// `NotPrincipal`: all but these.
+    Except(Box<[Box<str>]>),
+    /// `"NotPrincipal": "*"`
+    Nobody,
+}
+
+impl Principals {
+    /// Whether a statement that denies is about the caller. Of those that `NotPrincipal` lists it spares only a caller
+    /// whose every name is listed: for a session the session, its role and its account.
+    pub(super) fn deny(&self, caller: &PrincipalNames) -> bool {
+        match self {
+            Self::Except(names) => caller.iter().any(|(_, meant)| {
+                // A unique id is another spelling of the ARN beside it.
+                !caller.iter().any(|(name, as_)| as_ == meant && lists(names, name))
+            }),
+            other => other.allow(caller),
+        }
+    }
+
+    /// Whether a statement that allows is about the caller. `NotPrincipal` leaves out whoever has a name that is listed.
+    pub(super) fn allow(&self, caller: &PrincipalNames) -> bool {
+        let listed = |names: &[Box<str>]| caller.iter().any(|(name, _)| lists(names, name));
+        match self {
+            Self::Everyone => true,
+            Self::Only(names) => listed(names),
+            Self::Except(names) => !listed(names),
+            Self::Nobody => false,
+        }
+    }
+
+    /// Those that `Principal` lists.
+    pub(super) fn listed(&self) -> &[Box<str>] {
+        if let Self::Only(names) = self { names } else { &[] }
+    }
+
+    /// Those that `NotPrincipal` lists.
+    pub(super) fn excepted(&self) -> &[Box<str>] {
+        if let Self::Except(names) = self { names } else { &[] }
+    }
+}
+
+fn lists(names: &[Box<str>], name: &str) -> bool {
+    names.iter().any(|listed| **listed == *name)
+}
+
+impl Reader<'_> {
+    pub(super) fn principals(&mut self, members: &[(String, Node)], path: &Path<'_>) -> Option<Principals> {
+        let (node, name, except) = self.one_of(members, ["Principal", "NotPrincipal"], path)?;
+        let path = path.member(name);
+        let names = match node {
+            Node::Text(text) if text == "*" => Some(None),
+            Node::Object(entries) if entries.is_empty() => {
+                self.findings.refuse(&path, Refusal::new("no principal is named"))
+            }
+            Node::Object(entries) => {
+                let lists = all(entries.iter().map(|(kind, node)| self.principals_of(kind, node, &path.member(kind))));
+                lists.map(|lists| lists.into_iter().collect::<Option<Vec<_>>>().map(|lists| lists.concat()))
+            }
+            other => {
+                let refusal = Refusal::new(format!("{} stands where principals belong", other.kind()));
+                let hint = r#"write `"*"`, or an object as `{"AWS": "arn:aws:iam::111122223333:role/orders"}`"#;
+                self.findings.refuse(&path, refusal.hint(hint))
+            }
+        }?;
+        Some(match (names, except) {
+            (None, false) => Principals::Everyone,
+            (None, true) => Principals::Nobody,
+            (Some(names), false) => Principals::Only(names.into()),
+            (Some(names), true) => Principals::Except(names.into()),
+        })
+    }
+
+    /// The principals of one kind; `Some(None)` for everyone.
+    #[expect(clippy::option_option, reason = "the outer one is whether it could be read, as everywhere in the reader")]
+    fn principals_of(&mut self, kind: &str, node: &Node, path: &Path<'_>) -> Option<Option<Vec<Box<str>>>> {
+        match kind {
+            "AWS" => {
+                let names = self.texts(node, path, |reader, text, path| {
+                    if text == "*" {
+                        return Some(None);
+                    }
+                    reader.findings.take(path, principal(text)).map(Some)
+                })?;
+                Some(names.into_iter().collect())
+            }
+            "Service" | "Federated" | "CanonicalUser" => {
+                self.texts(node, path, |_, _, _| Some(()))?;
+                let warning = Refusal::new(format!("no request at a gateway comes from a principal of kind `{kind}`"));
+                self.findings.warn(path, warning.hint("name users, roles, sessions or accounts under `AWS`"));
+                Some(Some(Vec::new()))
+            }
+            other => {
+                let kinds = ["AWS", "Service", "Federated", "CanonicalUser"];
+                let refusal = Refusal::new(format!("`{other}` is no kind of principal")).did_you_mean(other, kinds);
+                self.findings.refuse(path, refusal.hint_if_none("users, roles and accounts stand under `AWS`"))
+            }
+        }
+    }
+}
+
+/// Reads one principal of the kind `AWS`.
+fn principal(text: &str) -> Result<Box<str>, Refusal> {
+    let refusal = |what: &str| Refusal::new(format!("`{text}` {what}"));
+    if text.contains(['*', '?']) {
+        let hint = "only the lone `*` is one; test `aws:PrincipalArn` with `ArnLike` in a condition";
+        return Err(refusal("has a wildcard in a principal").hint(hint));
+    }
+    if text.parse::<AccountId>().is_ok() || is_unique_id(text) || PrincipalNames::of(text).is_some() {
+        return Ok(canonical_principal(text).into());
+    }
+    let group = Arn::parse(text).is_ok_and(|arn| arn.service == "iam" && arn.resource.starts_with("group/"));
+    let what = if group { "is a group, which is no principal" } else { "is no principal" };
+    Err(refusal(what).hint("a principal is an account id or the ARN of a root, user, role or session"))
+}
+
+/// `AIDA...` of a user, `AROA...` of a role.
+fn is_unique_id(text: &str) -> bool {
+    let id = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    id && ["AIDA", "AROA"].iter().any(|prefix| text.starts_with(prefix))
+}
