@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub uniform_errors: bool,
     /// Who may call, with their policies.
     pub credentials: Arc<Credentials>,
+    /// Whether key policies and grants may name principals that are not among them.
+    pub accept_unknown_principals: bool,
     /// What nobody may go beyond, if there is such a policy.
     pub guardrail: Option<Arc<Compiled>>,
     /// What signatures of unknown access keys are computed with, where the answer must not tell them apart.
@@ -53,6 +55,7 @@ impl Snapshot {
             accepted_hosts: AcceptedHosts::new(hosts.iter().map(String::as_str))?,
             uniform_errors: config.auth.uniform_errors,
             credentials: Arc::clone(&config.credentials),
+            accept_unknown_principals: config.policies.accept_unknown_principals,
             guardrail: config.guardrail.clone(),
             stranger: SecretAccessKey::new(Secret::new(STRANGER.to_owned())),
         })

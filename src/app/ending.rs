@@ -143,7 +143,13 @@ mod tests {
             let _ = disk.recv();
             drop(audit.enqueue(b"made"));
         };
-        drop(ending.backend.change(input, keys, region(), Box::new(done)));
+        drop(ending.backend.change(
+            input,
+            keys,
+            region(),
+            crate::backend::local::Requester::alone(&caller),
+            Box::new(done),
+        ));
         made
     }
 

@@ -49,15 +49,26 @@ pub struct Arrived<'a> {
     pub generation: u64,
 }
 
-/// Why a request was or was not allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a permission was or was not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reason {
     /// `Allow`, `ExplicitDeny` or `ImplicitDeny`.
     pub decision: &'static str,
-    /// The policy that decided.
+    /// The permission: `kms:Decrypt`.
+    pub action: &'static str,
+    /// The kind of policy that decided, or that would have had to allow: `guardrail`, `key`, `boundary`, `session`,
+    /// `identity`; or `grant`.
+    pub layer: &'static str,
+    /// The policy that decided; a key has only one.
     pub policy: Option<Arc<str>>,
     /// Its statement: the `Sid`, or the number from 0.
     pub statement: Option<Arc<str>>,
+    /// The statement of the key's policy that handed the question to the identity policies.
+    pub key_statement: Option<Arc<str>>,
+    /// The grant that allows.
+    pub grant: Option<Arc<str>>,
+    /// It is not allowed, and was let through all the same.
+    pub danger_report_only: bool,
 }
 
 /// The value of a member of `additionalEventData`.

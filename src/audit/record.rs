@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::draft::{Additional, Facts, Learnt, Outcome};
+use super::draft::{Additional, Facts, Learnt, Outcome, Reason};
 use super::{identity, json};
 use crate::aws::{AccountId, Arn, Regions};
 use crate::clock::Timestamp;
@@ -158,9 +158,21 @@ fn additional(out: &mut Vec<u8>, facts: &Facts, learnt: &Learnt, now: Timestamp)
         out.extend_from_slice(br#""reasons":["#);
         for reason in learnt.reasons.iter().flatten() {
             out.push(b'{');
-            member(out, "decision", reason.decision);
-            reason.policy.iter().for_each(|policy| member(out, "policy", policy));
-            reason.statement.iter().for_each(|statement| member(out, "statement", statement));
+            let Reason { decision, action, layer, policy, statement, key_statement, grant, danger_report_only } =
+                reason;
+            member(out, "decision", decision);
+            member(out, "action", action);
+            member(out, "layer", layer);
+            let told =
+                [("policy", policy), ("statement", statement), ("keyStatement", key_statement), ("grantId", grant)];
+            for (name, value) in told {
+                if let Some(value) = value {
+                    member(out, name, value);
+                }
+            }
+            if *danger_report_only {
+                out.extend_from_slice(br#""reportOnly":true,"#);
+            }
             out.pop();
             out.extend_from_slice(b"},");
         }

@@ -17,6 +17,7 @@ const GRANTABLE: u8 = 1;
 const ALIAS: u8 = 1 << 1;
 const MUTATING: u8 = 1 << 2;
 const REPEATABLE: u8 = 1 << 3;
+const CROSS_ACCOUNT: u8 = 1 << 4;
 
 /// One pair of an IAM action and the resource it is asked for. A call needs all of its operation's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,9 +167,9 @@ operations! {
     GetPublicKey: Read, Read, USUAL_BODY, GRANTABLE | ALIAS | REPEATABLE, [KeyId], [GetPublicKey on Key(KeyId)];
     GetKeyLastUsage: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [GetKeyLastUsage on Key(KeyId)];
     GetKeyPolicy: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [GetKeyPolicy on Key(KeyId)];
-    GetKeyRotationStatus: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [GetKeyRotationStatus on Key(KeyId)];
+    GetKeyRotationStatus: Read, Read, USUAL_BODY, REPEATABLE | CROSS_ACCOUNT, [KeyId], [GetKeyRotationStatus on Key(KeyId)];
     GetParametersForImport: Read, Read, USUAL_BODY, REPEATABLE, [KeyId], [GetParametersForImport on Key(KeyId)];
-    ListGrants: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListGrants on Key(KeyId)];
+    ListGrants: List, Read, USUAL_BODY, REPEATABLE | CROSS_ACCOUNT, [KeyId], [ListGrants on Key(KeyId)];
     ListKeyPolicies: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListKeyPolicies on Key(KeyId)];
     ListKeyRotations: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListKeyRotations on Key(KeyId)];
     ListResourceTags: List, Read, USUAL_BODY, REPEATABLE, [KeyId], [ListResourceTags on Key(KeyId)];
@@ -208,7 +209,7 @@ operations! {
         [CreateGrant on Key(KeyId)];
     RetireGrant: PermissionsManagement, Management, USUAL_BODY, GRANTABLE | MUTATING, [KeyId],
         [RetireGrant on Key(KeyId)];
-    RevokeGrant: PermissionsManagement, Management, USUAL_BODY, MUTATING, [KeyId], [RevokeGrant on Key(KeyId)];
+    RevokeGrant: PermissionsManagement, Management, USUAL_BODY, MUTATING | CROSS_ACCOUNT, [KeyId], [RevokeGrant on Key(KeyId)];
     ConnectCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [ConnectCustomKeyStore on Any];
     CreateCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [CreateCustomKeyStore on Any];
     DeleteCustomKeyStore: Write, Management, USUAL_BODY, MUTATING, [], [DeleteCustomKeyStore on Any];
@@ -266,6 +267,13 @@ impl Operation {
     #[must_use]
     pub const fn grantable(self) -> bool {
         self.row().flags & GRANTABLE != 0
+    }
+
+    /// Whether a key of another account may be meant, if its policy or a grant lets the caller in. All that a grant can
+    /// allow may.
+    #[must_use]
+    pub const fn cross_account(self) -> bool {
+        self.row().flags & (GRANTABLE | CROSS_ACCOUNT) != 0
     }
 
     /// Whether a key may be named by an alias.

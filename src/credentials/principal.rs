@@ -1,7 +1,7 @@
 //! Principals and their access keys as requests are judged by them: everything that can be worked out before a
 //! request comes is worked out here, once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 
 use super::principal_arn::PrincipalArn;
 use crate::audit::user_identity;
-use crate::aws::{AccessKeyId, PrincipalNames, Region, Tags};
+use crate::aws::{AccessKeyId, MeantAs, PrincipalNames, Region, Tags};
 use crate::clock::Timestamp;
 use crate::limits::Subject;
 use crate::policy::Compiled;
@@ -141,33 +141,56 @@ impl SecretAccessKey {
     }
 }
 
-/// Every access key that is known; does not change.
+/// Every access key that is known, and every principal; does not change.
 #[derive(Debug, Default)]
-pub struct Credentials(HashMap<AccessKeyId, Arc<AccessKey>>);
+pub struct Credentials {
+    keys: HashMap<AccessKeyId, Arc<AccessKey>>,
+    /// Every name of every principal, as [`PrincipalNames`] has them.
+    principals: HashSet<Box<str>>,
+}
 
 impl Credentials {
     /// The access key of this id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Arc<AccessKey>> {
-        self.0.get(id)
+        self.keys.get(id)
     }
 
-    /// How many there are.
+    /// Whether there is such a principal: an account, user, role or unique id in the form of
+    /// [`canonical_principal`](crate::aws::canonical_principal), or any session of a role that there is.
+    #[must_use]
+    pub fn knows(&self, principal: &str) -> bool {
+        let known = |name: &str| self.principals.contains(name);
+        // A session may begin at any time.
+        let role_known =
+            |names: PrincipalNames| names.iter().any(|(name, meant)| meant == MeantAs::Role && known(name));
+        known(principal) || PrincipalNames::of(principal).is_some_and(role_known)
+    }
+
+    /// Every principal that has an access key; some more than once.
+    pub fn principals(&self) -> impl Iterator<Item = &Arc<Principal>> {
+        self.keys.values().map(|key| &key.principal)
+    }
+
+    /// How many access keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 }
 
 impl FromIterator<(AccessKeyId, Arc<AccessKey>)> for Credentials {
     fn from_iter<I: IntoIterator<Item = (AccessKeyId, Arc<AccessKey>)>>(keys: I) -> Self {
-        Self(keys.into_iter().collect())
+        let keys: HashMap<_, _> = keys.into_iter().collect();
+        let names = keys.values().flat_map(|key| key.principal.names.iter());
+        let principals = names.map(|(name, _)| name.into()).collect();
+        Self { keys, principals }
     }
 }
 

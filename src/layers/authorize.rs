@@ -3,21 +3,23 @@
 //! Architecture invariant: [`Authorized`] is made only when each of them was.
 
 mod facts;
+mod leave;
 
 use std::slice;
 use std::sync::Arc;
 
 use facts::Facts;
+pub(super) use leave::Leave;
 
 use super::{Resolved, Step};
 use crate::audit::{self, Draft};
 use crate::aws::{AliasArn, Member, Operation, Permission, Resource};
-use crate::backend::local::{Found, Keys, NamedBy};
+use crate::backend::local::{Found, KeepsControl, Keys, NamedBy};
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::{Exception, Input};
 use crate::limits::BodyReservation;
-use crate::policy::{self, Decision, Kind, OfResource, Policies, Request, Subject};
+use crate::policy::{self, Allowed, Decision, Kind, OfResource, Policies, Request, Subject};
 use crate::stage::RequestContext;
 
 /// A request that the policies allow.
@@ -28,7 +30,7 @@ pub struct Authorized {
     pub(super) input: Input,
     pub(super) keys: Keys,
     pub(super) held: BodyReservation,
-    _made_here: (),
+    pub(super) leave: Leave,
 }
 
 /// What `CreateKey` and `ReplicateKey` need too when they tag the key (API reference, `CreateKey`, `Tags`); the key has
@@ -58,17 +60,18 @@ impl Step<Resolved> for Authorize {
             })
         };
         let hides = keys.iter().any(Found::hidden);
+        let mut leave = Leave::begin();
         if hides {
             // Before anything else is told of the request: were the key not here, it would have been refused by now.
             for question in questions().filter(Question::hidden) {
-                question.ask().map_err(|_| Exception::invalid_ciphertext())?;
+                leave.and(question.ask().map_err(|_| Exception::invalid_ciphertext())?);
             }
         }
         grant_tokens(&input)?;
         for question in questions().filter(|question| !(hides && question.hidden())) {
-            question.ask()?;
+            leave.and(question.ask()?);
         }
-        Ok(Authorized { context, access_key, input, keys, held, _made_here: () })
+        Ok(Authorized { context, access_key, input, keys, held, leave })
     }
 }
 
@@ -90,7 +93,7 @@ impl Question<'_> {
         }
     }
 
-    fn ask(&self) -> Result<(), Error> {
+    fn ask(&self) -> Result<Leave, Error> {
         let (operation, action) = (self.input.operation(), self.permission.action);
         match self.permission.resource {
             Resource::Any => self.judge("*", None, Subject::Resource("*")),
@@ -100,7 +103,7 @@ impl Question<'_> {
                 self.judge(arn.as_str(), None, Subject::Resource(arn.as_str()))
             }
             // Without such a replica there is nothing to judge: the backend refuses the call.
-            Resource::Key(Member::PrimaryRegion) if self.keys.source.is_none() => Ok(()),
+            Resource::Key(Member::PrimaryRegion) if self.keys.source.is_none() => Ok(Leave::begin()),
             Resource::Key(member) => {
                 let Some(found) = self.keys.of(operation, member) else {
                     // Nothing was resolved, so there is nothing to allow.
@@ -116,19 +119,26 @@ impl Question<'_> {
         }
     }
 
-    fn judge(&self, resource: &str, found: Option<&Found>, subject: Subject<'_>) -> Result<(), Error> {
+    fn judge(&self, resource: &str, found: Option<&Found>, subject: Subject<'_>) -> Result<Leave, Error> {
         let Self { context, access_key, input, keys, permission } = *self;
         let (principal, action) = (&*access_key.principal, permission.action);
         let caller = principal.arn.caller();
-        if principal.arn.account() != context.snapshot.account {
-            // Only a key policy opens a key to another account, and there are none yet.
-            record(&context.draft, &Decision::ImplicitDeny(Kind::Key));
-            return Err(Exception::access_denied(policy::foreign_message(caller, action, subject)).into());
-        }
+        let foreign = principal.arn.account() != context.snapshot.account;
+        let resource_policy = match found {
+            Some(Found { key, .. }) => {
+                OfResource::KeyPolicy { policy: key.policy.compiled(), account: key.arn.account() }
+            }
+            // What is no key's is the caller's own account's, and of those only one is here.
+            None if foreign => {
+                record(&context.draft, action, &Decision::ImplicitDeny(Kind::Key), false);
+                return Err(Exception::access_denied(policy::foreign_message(caller, action, subject)).into());
+            }
+            None => OfResource::Nothing,
+        };
         let facts = Facts { context, principal, input, keys, found, action, resource };
         let policies = Policies {
             guardrail: context.snapshot.guardrail.as_ref().map(slice::from_ref),
-            resource: OfResource::Nothing,
+            resource: resource_policy,
             boundary: principal.boundary.as_ref().map(slice::from_ref),
             session: principal.session_policy.as_ref().map(slice::from_ref),
             identity: &principal.policies,
@@ -136,15 +146,33 @@ impl Question<'_> {
         };
         let request = Request { action, resource, caller: &principal.names, context: &facts };
         let decision = policy::evaluate(&request, &policies);
-        record(&context.draft, &decision);
-        match decision {
-            Decision::Allow(_) => Ok(()),
-            Decision::ExplicitDeny(_) | Decision::ImplicitDeny(_) => {
-                let text = policy::denied_message(caller, action, subject, &decision);
-                Err(Exception::access_denied(text).into())
-            }
+        let only_reported = Leave::report_only(self, &decision, foreign);
+        record(&context.draft, action, &decision, only_reported.is_some());
+        let kind = match &decision {
+            Decision::Allow(allowed) => return Ok(Leave::allowed(allowed)),
+            Decision::ExplicitDeny(reason) => reason.kind,
+            Decision::ImplicitDeny(kind) => *kind,
+        };
+        if let Some(leave) = only_reported {
+            return Ok(leave);
         }
+        let text = match kind {
+            Kind::Key if foreign => policy::foreign_message(caller, action, subject),
+            _ => policy::denied_message(caller, action, subject, &decision),
+        };
+        Err(Exception::access_denied(text).into())
     }
+}
+
+/// Judges, for a change of a key's policy, whether the caller could change it again: by the same facts as the request
+/// that brings the policy.
+pub(super) fn keeps_control(context: RequestContext, access_key: Arc<AccessKey>) -> KeepsControl {
+    Box::new(move |policy, key, input, keys| {
+        let (principal, action, resource) = (&*access_key.principal, "kms:PutKeyPolicy", key.as_str());
+        let found = keys.main.as_ref().filter(|found| found.key.arn == *key);
+        let facts = Facts { context: &context, principal, input, keys, found, action, resource };
+        policy::admits(policy, &Request { action, resource, caller: &principal.names, context: &facts })
+    })
 }
 
 /// Refuses what cannot be a grant token. Well-formed ones add nothing: there are no grants yet.
@@ -157,21 +185,30 @@ fn grant_tokens(input: &Input) -> Result<(), Exception> {
     }
 }
 
-/// Writes into the record which statement decided.
-fn record(draft: &Draft, decision: &Decision) {
-    let name = match decision {
-        Decision::Allow(_) => "Allow",
-        Decision::ExplicitDeny(_) => "ExplicitDeny",
-        Decision::ImplicitDeny(_) => "ImplicitDeny",
+/// Writes into the record what decided.
+fn record(draft: &Draft, action: &'static str, decision: &Decision, danger_report_only: bool) {
+    let blank = audit::Reason { action, danger_report_only, ..audit::Reason::default() };
+    let of = |reason: &policy::Reason| audit::Reason {
+        layer: reason.kind.label(),
+        policy: (reason.kind != Kind::Key).then(|| Arc::clone(&reason.policy)),
+        statement: Some(reason.statement()),
+        ..blank.clone()
     };
-    let Some(reason) = decision.reasons().next() else {
-        return draft.reason(audit::Reason { decision: name, policy: None, statement: None });
-    };
-    let statement = reason.sid.clone().unwrap_or_else(|| reason.index.to_string().into());
-    draft.reason(audit::Reason {
-        decision: name,
-        policy: Some(Arc::clone(&reason.policy)),
-        statement: Some(statement),
+    draft.reason(match decision {
+        Decision::ExplicitDeny(reason) => audit::Reason { decision: "ExplicitDeny", ..of(reason) },
+        Decision::ImplicitDeny(kind) => audit::Reason { decision: "ImplicitDeny", layer: kind.label(), ..blank },
+        Decision::Allow(Allowed { key, identity, grant }) => {
+            let found = match (identity, key) {
+                (Some(identity), key) => {
+                    audit::Reason { key_statement: key.as_deref().map(policy::Reason::statement), ..of(identity) }
+                }
+                (None, Some(key)) => of(key),
+                // A grant, or the root user of the account.
+                (None, None) => audit::Reason { layer: Kind::Identity.label(), ..blank.clone() },
+            };
+            let layer = if grant.is_some() { "grant" } else { found.layer };
+            audit::Reason { decision: "Allow", layer, grant: grant.clone(), ..found }
+        }
     });
 }
 

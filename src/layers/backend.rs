@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use futures_util::future::Either;
 use tower::Service;
 
+use super::authorize::keeps_control;
 use super::off_worker::{Busy, OffWorker};
 use super::{Admitted, Authorized};
 use crate::audit::Draft;
-use crate::backend::local::LocalBackend;
+use crate::backend::local::{LocalBackend, Requester};
 use crate::error::Error;
 use crate::kms::{Answer, Exception};
 
@@ -92,7 +93,7 @@ fn change(
     backend: &LocalBackend,
     authorized: Authorized,
 ) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
-    let Authorized { context, input, keys, held, .. } = authorized;
+    let Authorized { context, access_key, input, keys, held, leave } = authorized;
     let draft = context.draft.clone();
     draft.irrevocable();
     let note = Box::new(move |outcome: Result<&Answer, &Exception>| {
@@ -102,7 +103,15 @@ fn change(
         }
         drop(held);
     });
-    let answer = backend.change(input, keys, context.region().clone(), note);
+    let region = context.region().clone();
+    let requester = Requester {
+        principal: Arc::clone(&access_key.principal),
+        credentials: Arc::clone(&context.snapshot.credentials),
+        accept_unknown_principals: context.snapshot.accept_unknown_principals,
+        through: leave.grant().cloned(),
+        keeps_control: keeps_control(context, access_key),
+    };
+    let answer = backend.change(input, keys, region, requester, note);
     async move { answer.await.map_err(Error::from) }
 }
 

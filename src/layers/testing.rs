@@ -114,6 +114,7 @@ impl Setup {
             credentials: Arc::new(
                 keys.into_iter().map(|(pair, arn, id, policy)| key(pair, arn, id, &policy)).collect(),
             ),
+            accept_unknown_principals: false,
             guardrail: None,
             stranger: SecretAccessKey::new(Secret::new("nobody's".to_owned())),
             regions,

@@ -63,6 +63,14 @@ pub struct Reason {
     pub sid: Option<Arc<str>>,
 }
 
+impl Reason {
+    /// The statement: its id, or its place from 0.
+    #[must_use]
+    pub fn statement(&self) -> Arc<str> {
+        self.sid.clone().unwrap_or_else(|| self.index.to_string().into())
+    }
+}
+
 impl fmt::Display for Reason {
     /// `orders: Statement[2]`, or `orders: UseTheKey` if the statement has an id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

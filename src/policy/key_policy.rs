@@ -20,14 +20,15 @@ use crate::aws::{MeantAs, PrincipalNames};
 type ByPrincipal = Box<[(Box<str>, Vec<Arc<Entry>>)]>;
 
 /// A key policy compiled for judging requests. It does not change; share it as an [`Arc`].
-#[derive(Debug)]
+/// Without statements it lets nobody in.
+#[derive(Debug, Default)]
 pub struct KeyPolicy {
     deny: Statements,
     allow: Statements,
 }
 
 /// The statements of one effect.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Statements {
     named: ByPrincipal,
     /// About everyone, or all but some.

@@ -92,6 +92,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As the gateway's own records and tools call it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Guardrail => "guardrail",
+            Self::Key => "key",
+            Self::Boundary => "boundary",
+            Self::Session => "session",
+            Self::Identity => "identity",
+        }
+    }
+
     /// As AWS's messages name it, without its article.
     #[must_use]
     pub const fn name(self) -> &'static str {

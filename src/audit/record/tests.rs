@@ -97,7 +97,15 @@ fn a_data_key_request_is_recorded_in_the_shape_of_cloudtrail() {
     let fixture = Fixture::new();
     let draft = fixture.open();
     data_key_request(&draft);
-    draft.reason(Reason { decision: "Allow", policy: Some("orders".into()), statement: Some("DataKeys".into()) });
+    draft.reason(Reason {
+        decision: "Allow",
+        action: "kms:GenerateDataKeyWithoutPlaintext",
+        layer: "identity",
+        policy: Some("orders".into()),
+        statement: Some("DataKeys".into()),
+        key_statement: Some("Delegate".into()),
+        ..Reason::default()
+    });
     draft.additional("keyMaterialId", "0b7fd7ddbac6eef27907413567cad8c810e2883dc8a7534067a82ee1142fc1e6");
     draft.succeeded();
     fixture.clock.set(draft_time().plus(Duration::from_micros(84)));
@@ -135,7 +143,8 @@ fn a_data_key_request_is_recorded_in_the_shape_of_cloudtrail() {
         "additionalEventData": {
             "keyMaterialId": "0b7fd7ddbac6eef27907413567cad8c810e2883dc8a7534067a82ee1142fc1e6",
             "gateway": {
-                "reasons": [{"decision": "Allow", "policy": "orders", "statement": "DataKeys"}],
+                "reasons": [{"decision": "Allow", "action": "kms:GenerateDataKeyWithoutPlaintext", "layer": "identity",
+                    "policy": "orders", "statement": "DataKeys", "keyStatement": "Delegate"}],
                 "generation": 3,
                 "latencyMicros": 84
             }
@@ -202,7 +211,7 @@ fn a_refusal_has_its_code_and_message_and_the_operator_detail_apart_from_the_mes
     let fixture = Fixture::new();
     let draft = fixture.open();
     data_key_request(&draft);
-    draft.reason(Reason { decision: "ImplicitDeny", policy: None, statement: None });
+    draft.reason(Reason { decision: "ImplicitDeny", layer: "identity", ..Reason::default() });
     draft.response_elements(r#"{"never":"shown"}"#.to_owned());
     draft.detail("no statement matched");
     draft.failed("AccessDenied", Some("User: … is not authorized"));
@@ -212,7 +221,7 @@ fn a_refusal_has_its_code_and_message_and_the_operator_detail_apart_from_the_mes
     assert_eq!(record["errorMessage"], "User: … is not authorized");
     assert_eq!(record["responseElements"], Value::Null);
     let gateway = &record["additionalEventData"]["gateway"];
-    assert_eq!(gateway["reasons"], json!([{"decision": "ImplicitDeny"}]));
+    assert_eq!(gateway["reasons"], json!([{"decision": "ImplicitDeny", "action": "", "layer": "identity"}]));
     assert_eq!(gateway["detail"], "no statement matched");
 }
 
@@ -311,7 +320,12 @@ fn both_keys_and_both_reasons_of_a_re_encryption_are_recorded() {
     draft.resource(KEY);
     draft.resource(alias);
     for policy in ["from", "to"] {
-        draft.reason(Reason { decision: "Allow", policy: Some(policy.into()), statement: Some("0".into()) });
+        draft.reason(Reason {
+            decision: "Allow",
+            policy: Some(policy.into()),
+            statement: Some("0".into()),
+            ..Reason::default()
+        });
     }
     draft.additional("sourceKeyMaterialId", "aa");
     draft.additional("destinationKeyMaterialId", "bb");
@@ -398,7 +412,7 @@ proptest! {
         }
         if present[3] {
             let statement = present[0].then(|| arn.as_str().into());
-            draft.reason(Reason { decision: "Allow", policy: Some(policy.as_str().into()), statement });
+            draft.reason(Reason { decision: "Allow", policy: Some(policy.as_str().into()), statement, ..Reason::default() });
             draft.additional("grantId", context.as_str());
             draft.detail(detail.as_str());
         }

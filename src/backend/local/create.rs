@@ -8,6 +8,7 @@ use super::key::{KeyState, KeyView, MultiRegion, Origin};
 use super::key_spec::{KeySpec, KeyUsage};
 use super::material::KeyMaterial;
 use super::materials::{Materials, Version};
+use super::operations::Change;
 use super::records::Records;
 use super::{Site, key_policy, metadata, tags};
 use crate::aws::{KeyArn, Member, Region, Tags};
@@ -44,18 +45,13 @@ impl NewKey {
 }
 
 /// Plans the key that `CreateKey` asks for.
-pub(super) fn create(
-    site: &Site,
-    region: &Region,
-    records: &Records,
-    directory: &Directory,
-    input: &Input,
-    now: Timestamp,
-) -> Planned {
+pub(super) fn create(change: &Change<'_>) -> Planned {
+    let Change { site, records, directory, region, input, now, .. } = change;
     let asked = asked(input)?;
-    key_policy::only_default(site, region, input)?;
     within_quota(directory, region)?;
-    let key = new_key(site, region, records, asked, now)?;
+    let key = new_key(site, region, records, asked, *now)?;
+    let policy = key_policy::of_new_key(change, &key.arn)?;
+    let key = KeyView { policy, ..key };
     let answer = JsonObject::with_capacity(1024).object("KeyMetadata", metadata::answered(&key)).finish();
     let elements = JsonObject::with_capacity(1024).object("keyMetadata", metadata::recorded(&key)).finish_string();
     let answer = Answer { response_elements: Some(elements), created: Some((&key.arn).into()), ..Answer::new(answer) };
@@ -104,6 +100,7 @@ pub(super) fn new_key(
         multi_region: asked.multi_region.then(|| Arc::new(multi_region)),
         rotation: None,
         tags: asked.tags,
+        policy: Arc::clone(&site.default_policy),
         aliases: Box::default(),
         quota: Subject::of(arn.as_str()),
         materials,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attached_policy::AttachedPolicy;
 use super::key_spec::{KeySpec, KeyUsage};
 use super::material::KeyMaterial;
 use super::materials::Materials;
@@ -137,6 +138,8 @@ pub struct KeyView {
     pub rotation: Option<Rotation>,
     /// Its tags, in the order given.
     pub tags: Tags,
+    /// Who may use it and change it.
+    pub policy: Arc<AttachedPolicy>,
     /// The aliases that point to it, sorted.
     pub aliases: Box<[AliasName]>,
     /// Whose quota requests for it use up.

@@ -1,14 +1,17 @@
-//! Key policies: `GetKeyPolicy`, `PutKeyPolicy` and `ListKeyPolicies`. Until they are enforced every key has the default
-//! one, and no other is stored.
+//! Key policies: `GetKeyPolicy`, `PutKeyPolicy` and `ListKeyPolicies`, and the policies of new keys.
 
-use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::changes::Planned;
-use super::directory::Directory;
+use super::attached_policy::AttachedPolicy;
+use super::changes::{Edit, Planned};
+use super::key::KeyView;
+use super::operations::Change;
 use super::pages::{self, Page};
-use super::{Keys, Site, states};
-use crate::aws::{Member, Region};
+use super::{Keys, states};
+use crate::aws::{KeyArn, Member};
 use crate::kms::{Answer, Exception, ExceptionKind, Input, JsonObject};
+use crate::policy::Fault;
 
 /// The name of every key's one policy.
 const NAME: &str = "default";
@@ -19,19 +22,33 @@ const USUAL_PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
 
 /// Answers `GetKeyPolicy`.
-pub(super) fn get(site: &Site, region: &Region, input: &Input, keys: &Keys) -> Result<Answer, Exception> {
-    super::main_key(keys)?;
+pub(super) fn get(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
+    let key = super::main_key(keys)?;
     named_default(input)?;
-    let body = JsonObject::with_capacity(1024).text("Policy", &default(site, region)).text("PolicyName", NAME);
+    let body = JsonObject::with_capacity(1024).text("Policy", key.policy.text()).text("PolicyName", NAME);
     Ok(Answer::new(body.finish()))
 }
 
-/// Plans `PutKeyPolicy`: the default one in the place of the default one.
-pub(super) fn put(site: &Site, region: &Region, directory: &Directory, input: &Input, keys: &Keys) -> Planned {
-    let key = super::current(directory, keys)?;
-    states::permits(input.operation(), key)?;
-    only_default(site, region, input)?;
-    Ok((Vec::new(), Answer::empty()))
+/// Plans `PutKeyPolicy`.
+pub(super) fn put(change: &Change<'_>) -> Planned {
+    let key = super::current(change.directory, change.keys)?;
+    states::permits(change.input.operation(), key)?;
+    named_default(change.input)?;
+    let text = change.input.string(Member::Policy).unwrap_or_default();
+    let policy = Arc::new(checked(change, text, &key.arn)?);
+    Ok((vec![Edit::key(KeyView { policy, ..KeyView::clone(key) })], Answer::empty()))
+}
+
+/// The policy of a new key: what the request asks for, or the usual one.
+///
+/// # Errors
+///
+/// As of [`put`].
+pub(super) fn of_new_key(change: &Change<'_>, key: &KeyArn) -> Result<Arc<AttachedPolicy>, Exception> {
+    match change.input.string(Member::Policy) {
+        None => Ok(Arc::clone(&change.site.default_policy)),
+        Some(text) => checked(change, text, key).map(Arc::new),
+    }
 }
 
 /// Answers `ListKeyPolicies`: one page, so there is no marker that names another.
@@ -43,35 +60,39 @@ pub(super) fn list(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
     Ok(Answer::new(pages::finish(body, None)))
 }
 
-/// Refuses a policy other than the default one: it would be stored and ignored.
+/// Reads a policy that is to be a key's.
 ///
 /// # Errors
 ///
-/// `MalformedPolicyDocumentException` for what is no policy, `LimitExceededException` for what is longer than KMS
-/// takes, `NotFoundException` for a policy of another name, `UnsupportedOperationException` for every other policy.
-/// The first two texts are not recorded from KMS.
-pub(super) fn only_default(site: &Site, region: &Region, input: &Input) -> Result<(), Exception> {
-    let Some(asked) = input.string(Member::Policy) else { return Ok(()) };
-    let policy = serde_json::from_str::<Value>(asked).ok().filter(|policy| policy.get("Statement").is_some());
-    let Some(policy) = policy else {
-        let text = "The key policy is not a JSON object with a Statement.";
-        return Err(Exception::fixed(ExceptionKind::MalformedPolicyDocument, text));
-    };
-    if asked.len() > LONGEST {
+/// `MalformedPolicyDocumentException` for what is no key policy, names principals that do not exist, or would lock out
+/// the one who puts it; `LimitExceededException` for what is longer than KMS takes. Which comes first, and the texts of
+/// the first and the last, are not recorded from KMS.
+fn checked(change: &Change<'_>, text: &str, key: &KeyArn) -> Result<AttachedPolicy, Exception> {
+    let Change { requester, input, keys, .. } = change;
+    let policy = AttachedPolicy::parse(text).map_err(|faults| {
+        let first = faults.into_iter().next();
+        // KMS's own words have no place before them.
+        let own = |fault: &Fault| fault.message.starts_with(OVERLY_PERMISSIVE);
+        malformed(first.map_or_else(String::new, |fault| if own(&fault) { fault.message } else { fault.to_string() }))
+    })?;
+    if text.len() > LONGEST {
         return Err(Exception::limit_exceeded(format!("A key policy has at most {LONGEST} bytes.")));
     }
-    named_default(input)?;
-    if is_default(site, region, &policy) {
-        return Ok(());
+    if !policy.compiled().principals().all(|principal| requester.knows(principal)) {
+        return Err(malformed("Policy contains a statement with one or more invalid principals."));
     }
-    Err(Exception::unsupported(
-        "Key policies other than the default one are not served by this version of kmsgate's local backend.",
-    ))
+    let bypass = input.boolean(Member::BypassPolicyLockoutSafetyCheck).unwrap_or_default();
+    if !bypass && !(requester.keeps_control)(policy.compiled(), key, input, keys) {
+        return Err(malformed("The new key policy will not allow you to update the key policy in the future."));
+    }
+    Ok(policy)
 }
 
-/// Whether it says what [`default`] says.
-pub(super) fn is_default(site: &Site, region: &Region, policy: &Value) -> bool {
-    serde_json::from_str(&default(site, region)).is_ok_and(|default: Value| default == *policy)
+/// How the text of a fault begins that KMS has words of its own for.
+const OVERLY_PERMISSIVE: &str = "OverlyPermissiveCondition:";
+
+fn malformed(text: impl Into<Cow<'static, str>>) -> Exception {
+    Exception::new(ExceptionKind::MalformedPolicyDocument, text)
 }
 
 /// No policy has another name. The text is an emulator's; KMS's is not recorded.
@@ -80,28 +101,6 @@ fn named_default(input: &Input) -> Result<(), Exception> {
         None | Some(NAME) => Ok(()),
         Some(_) => Err(Exception::new(ExceptionKind::NotFound, "No such policy exists")),
     }
-}
-
-/// The policy of a key that was created without one, as `GetKeyPolicy` has it (developer guide, "Default key policy";
-/// the white space is that of the API reference's example): it delegates to the account, whose identity policies then
-/// decide alone.
-pub(super) fn default(site: &Site, region: &Region) -> String {
-    let root = format!("arn:{}:iam::{}:root", region.partition().as_str(), site.account);
-    format!(
-        r#"{{
-  "Version" : "2012-10-17",
-  "Id" : "key-default-1",
-  "Statement" : [ {{
-    "Sid" : "Enable IAM User Permissions",
-    "Effect" : "Allow",
-    "Principal" : {{
-      "AWS" : "{root}"
-    }},
-    "Action" : "kms:*",
-    "Resource" : "*"
-  }} ]
-}}"#
-    )
 }
 
 #[cfg(test)]

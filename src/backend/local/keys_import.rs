@@ -61,7 +61,7 @@ impl LocalBackend {
         let hint = "name the file that `kmsgate keys export` made";
         let from = Site::of_rows(&rows).ok_or_else(|| fault("has no keys".to_owned(), hint))?;
         let site = match served {
-            Some((regions, account)) => Site { account, regions: regions.into() },
+            Some((regions, account)) => Site::new(account, regions),
             None => site_in(data_dir, root_key_file)?.unwrap_or_else(|| from.clone()),
         };
         let backend = Self::open(data_dir, root_key_file, &site.regions, site.account, clock)?;

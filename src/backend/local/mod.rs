@@ -6,6 +6,7 @@
 
 mod additions;
 mod aliases;
+mod attached_policy;
 mod blob;
 mod changes;
 mod ciphertexts;
@@ -41,6 +42,7 @@ mod open;
 mod operations;
 mod pages;
 mod records;
+mod requester;
 mod resolve;
 mod root_key;
 mod rotation;
@@ -68,6 +70,7 @@ use records::Records;
 use site::Site;
 
 pub use additions::Added;
+pub use attached_policy::AttachedPolicy;
 pub use changes::Done;
 pub use import::DEFAULT_EXPIRATION_MODEL;
 pub use key::{ENCRYPTION_ALGORITHM, KeyState, KeyView, MultiRegion, Origin, Rotation};
@@ -76,6 +79,7 @@ pub use keys_export::{Exported, TransportError};
 pub use keys_import::{ImportFile, Imported};
 pub use manage::DEFAULT_PENDING_WINDOW_DAYS;
 pub use open::OpenError;
+pub use requester::{KeepsControl, Requester};
 pub use resolve::{Found, Keys, NamedBy};
 pub use rotation::DEFAULT_ROTATION_PERIOD_DAYS;
 pub use seeds::{SeedError, Seeds};
@@ -136,6 +140,7 @@ impl LocalBackend {
         input: Input,
         keys: Keys,
         region: Region,
+        requester: Requester,
         done: Done,
     ) -> impl Future<Output = Result<Answer, Exception>> + Send + use<> {
         let (site, records) = (self.site.clone(), Arc::clone(&self.records));
@@ -143,8 +148,9 @@ impl LocalBackend {
         let imported = imports.then(|| import::unwrapped(&records, &input, &keys, self.clock.now()));
         let plan = move |directory: &Directory, now| match operations::handler(input.operation()) {
             Some(Handler::Change(plan)) => {
-                let (site, records, region, input, keys) = (&site, &*records, &region, &input, &keys);
-                plan(Change { site, records, directory, region, input, keys, imported, now })
+                let (site, records, region, requester) = (&site, &*records, &region, &requester);
+                let (input, keys) = (&input, &keys);
+                plan(Change { site, records, directory, region, requester, input, keys, imported, now })
             }
             _ => Err(operations::not_served(input.operation())),
         };

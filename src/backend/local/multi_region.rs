@@ -15,6 +15,7 @@ use super::directory::Directory;
 use super::key::{KeyState, KeyView, MultiRegion, Origin};
 use super::material::KeyMaterial;
 use super::materials::{Materials, Version};
+use super::operations::Change;
 use super::records::Records;
 use super::{Keys, Site, create, current, key_policy, manage, metadata, states, tags};
 use crate::aws::{KeyArn, Member, Region};
@@ -43,21 +44,15 @@ impl MultiRegion {
 }
 
 /// Plans `ReplicateKey`.
-pub(super) fn replicate(
-    site: &Site,
-    records: &Records,
-    directory: &Directory,
-    input: &Input,
-    keys: &Keys,
-    now: Timestamp,
-) -> Planned {
+pub(super) fn replicate(change: &Change<'_>) -> Planned {
+    let Change { site, records, directory, input, keys, now, .. } = *change;
     let key = current(directory, keys)?;
     states::permits(input.operation(), key)?;
     let relatives = primary(key)?;
     let region = replica_region(site, input)?;
-    key_policy::only_default(site, region, input)?;
     let tags = tags::of_new_key(input)?;
     let arn = KeyArn::new(region, key.arn.account(), key.id());
+    let policy = key_policy::of_new_key(change, &arn)?;
     if directory.key(&arn).is_some() {
         // KMS's text is not recorded.
         return Err(Exception::new(ExceptionKind::AlreadyExists, format!("{} already exists.", arn.as_str())));
@@ -72,6 +67,7 @@ pub(super) fn replicate(
             Origin::External => KeyState::PendingImport,
         },
         tags,
+        policy,
         aliases: Box::default(),
         quota: Subject::of(arn.as_str()),
         materials: materials_of_replica(records, key, &arn),
@@ -79,7 +75,7 @@ pub(super) fn replicate(
         arn,
         ..KeyView::clone(key)
     };
-    let answer = answer(site, input, &replica);
+    let answer = answer(input, &replica);
     let mut edits = related(directory, key, &names);
     edits.push(Edit::key(replica));
     Ok((edits, answer))
@@ -176,20 +172,19 @@ fn replica_region<'s>(site: &'s Site, input: &Input) -> Result<&'s Region, Excep
     })
 }
 
-fn answer(site: &Site, input: &Input, replica: &KeyView) -> Answer {
-    let default = || key_policy::default(site, replica.arn.region());
-    let policy = input.string(Member::Policy).map_or_else(default, str::to_owned);
+fn answer(input: &Input, replica: &KeyView) -> Answer {
+    let policy = replica.policy.text();
     let tags = |key, value| {
         let tags = input.tags(Member::Tags);
         tags.map(move |tag| JsonObject::with_capacity(64).text(key, tag.key).text(value, tag.value))
     };
     let body = JsonObject::with_capacity(2048)
         .object("ReplicaKeyMetadata", metadata::answered_of_new_replica(replica))
-        .text("ReplicaPolicy", &policy)
+        .text("ReplicaPolicy", policy)
         .objects("ReplicaTags", tags("TagKey", "TagValue"));
     let recorded = JsonObject::with_capacity(2048)
         .object("replicaKeyMetadata", metadata::recorded_of_new_replica(replica))
-        .text("replicaPolicy", &policy)
+        .text("replicaPolicy", policy)
         .objects("replicaTags", tags("tagKey", "tagValue"));
     Answer { response_elements: Some(recorded.finish_string()), ..Answer::new(body.finish()) }
 }

@@ -91,7 +91,7 @@ impl LocalBackend {
             Some(key) => key,
             None => RootKey::create(root_key_file)?,
         };
-        let site = Site { account, regions: regions.into() };
+        let site = Site::new(account, regions);
         let load = || {
             let begin = |id| Loader::new(Records::new(&root_key, id), &site);
             Store::load(&path, &root_key, begin, |loader, row| loader.take(&row))

@@ -5,6 +5,7 @@ use super::directory::Directory;
 use super::key::KeyState;
 use super::material::KeyMaterial;
 use super::records::Records;
+use super::requester::Requester;
 use super::{
     Keys, LocalBackend, Site, aliases, create, data_keys, describe, import, key_pairs, key_policy, manage,
     multi_region, rotation, tags,
@@ -27,6 +28,7 @@ pub(super) struct Change<'c> {
     pub(super) records: &'c Records,
     pub(super) directory: &'c Directory,
     pub(super) region: &'c Region,
+    pub(super) requester: &'c Requester,
     pub(super) input: &'c Input,
     pub(super) keys: &'c Keys,
     /// For `ImportKeyMaterial`: what was unwrapped before.
@@ -56,7 +58,7 @@ pub(super) const fn handler(operation: Op) -> Option<Handler> {
         Op::ReEncrypt => Answer(|q| q.backend.re_encrypt(q.input, q.keys)),
         Op::GenerateRandom => Answer(|q| data_keys::generate_random(q.input)),
 
-        Op::CreateKey => Change(|c| create::create(c.site, c.region, c.records, c.directory, c.input, c.now)),
+        Op::CreateKey => Change(|c| create::create(&c)),
         Op::DescribeKey => Answer(|q| describe::describe(q.keys)),
         Op::ListKeys => Answer(|q| describe::list(q.region, &q.backend.directory.load(), q.input)),
         Op::UpdateKeyDescription => Change(|c| describe::update(c.directory, c.input, c.keys)),
@@ -76,8 +78,8 @@ pub(super) const fn handler(operation: Op) -> Option<Handler> {
         Op::UntagResource => Change(|c| tags::untag(c.directory, c.input, c.keys)),
         Op::ListResourceTags => Answer(|q| tags::list(q.input, q.keys)),
 
-        Op::GetKeyPolicy => Answer(|q| key_policy::get(&q.backend.site, q.region, q.input, q.keys)),
-        Op::PutKeyPolicy => Change(|c| key_policy::put(c.site, c.region, c.directory, c.input, c.keys)),
+        Op::GetKeyPolicy => Answer(|q| key_policy::get(q.input, q.keys)),
+        Op::PutKeyPolicy => Change(|c| key_policy::put(&c)),
         Op::ListKeyPolicies => Answer(|q| key_policy::list(q.input, q.keys)),
 
         Op::EnableKeyRotation => Change(|c| rotation::enable(c.directory, c.input, c.keys, c.now)),
@@ -92,7 +94,7 @@ pub(super) const fn handler(operation: Op) -> Option<Handler> {
         Op::ImportKeyMaterial => Change(|c| import::import(c.records, c.directory, c.input, c.keys, c.imported, c.now)),
         Op::DeleteImportedKeyMaterial => Change(|c| import::delete(c.directory, c.input, c.keys)),
 
-        Op::ReplicateKey => Change(|c| multi_region::replicate(c.site, c.records, c.directory, c.input, c.keys, c.now)),
+        Op::ReplicateKey => Change(|c| multi_region::replicate(&c)),
         Op::UpdatePrimaryRegion => Change(|c| multi_region::update_primary_region(c.directory, c.input, c.keys)),
 
         _ => return None,

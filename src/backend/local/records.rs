@@ -3,6 +3,7 @@
 //! The store authenticates rows as they are, so what is read here was written here, under this root key; what does
 //! not fit all the same is of another version, or a defect.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_kms::types::OriginType;
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Site;
+use super::attached_policy::AttachedPolicy;
 use super::directory::{Alias, Directory};
 use super::import_token::{self, ImportToken, InvalidToken};
 use super::key::{KeyState, KeyView, MultiRegion, Origin, Rotation};
@@ -27,6 +29,7 @@ use crate::aws::{AliasName, KeyArn, KeyId, Region, Tags};
 use crate::clock::Timestamp;
 use crate::kms::Exception;
 use crate::limits::Subject;
+use crate::policy::Fault;
 use crate::random::Exhausted;
 
 /// What rows are made and read with.
@@ -70,6 +73,8 @@ struct KeyRecord {
     rotation: Option<RotationRecord>,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     tags: Tags,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
     /// Oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     materials: Vec<MaterialRecord>,
@@ -206,6 +211,7 @@ impl Records {
                 next_micros: rotation.next.unix_micros(),
             }),
             tags: key.tags.clone(),
+            policy: key.policy.unusual().map(str::to_owned),
             materials: self.materials(key)?,
         };
         row(key_row(&key.arn), &record)
@@ -243,7 +249,7 @@ impl Records {
         row(alias_row(region, name), &record)
     }
 
-    fn read_key(&self, row: &Row, site: &Site) -> Result<KeyView, String> {
+    fn read_key(&self, row: &Row, site: &Site, policies: &mut Policies) -> Result<KeyView, String> {
         let record: KeyRecord = read(row)?;
         let arn: KeyArn = record.arn.parse().map_err(text)?;
         if key_row(&arn) != row.id {
@@ -279,6 +285,7 @@ impl Records {
                 next: Timestamp::from_unix_micros(rotation.next_micros),
             }),
             tags: record.tags,
+            policy: read_policy(record.policy, site, policies)?,
             aliases: Box::default(),
             quota: Subject::of(arn.as_str()),
             materials,
@@ -345,19 +352,34 @@ impl Records {
     }
 }
 
+/// Those that were read so far: keys with the same policy share it.
+type Policies = HashMap<String, Arc<AttachedPolicy>>;
+
+fn read_policy(text: Option<String>, site: &Site, policies: &mut Policies) -> Result<Arc<AttachedPolicy>, String> {
+    let Some(text) = text else { return Ok(Arc::clone(&site.default_policy)) };
+    if let Some(known) = policies.get(&text) {
+        return Ok(Arc::clone(known));
+    }
+    let fault = |faults: Vec<Fault>| faults.first().map(Fault::to_string).unwrap_or_default();
+    let policy = AttachedPolicy::parse(&text).map_err(|faults| format!("its policy: {}", fault(faults)))?;
+    Ok(Arc::clone(policies.entry(text).or_insert(Arc::new(policy))))
+}
+
 /// The keys and aliases of a store, read row by row.
 pub(super) struct Loader<'s> {
     records: Records,
     site: &'s Site,
     keys: Vec<Arc<KeyView>>,
     aliases: Vec<(Region, AliasName, Alias)>,
+    policies: Policies,
     unreadable: Option<UnreadableRow>,
 }
 
 impl<'s> Loader<'s> {
     /// For a store that holds the keys of `site`.
     pub(super) fn new(records: Records, site: &'s Site) -> Self {
-        Self { records, site, keys: Vec::new(), aliases: Vec::new(), unreadable: None }
+        let (keys, aliases, policies) = (Vec::new(), Vec::new(), Policies::new());
+        Self { records, site, keys, aliases, policies, unreadable: None }
     }
 
     /// Reads one row. What cannot be read waits for [`Self::finish`]: that the store was edited is to be said first.
@@ -369,7 +391,10 @@ impl<'s> Loader<'s> {
 
     fn read(&mut self, row: &Row) -> Result<(), String> {
         match row.id.kind {
-            Kind::Key => self.keys.push(Arc::new(self.records.read_key(row, self.site)?)),
+            Kind::Key => {
+                let key = self.records.read_key(row, self.site, &mut self.policies)?;
+                self.keys.push(Arc::new(key));
+            }
             Kind::Alias => self.aliases.push(read_alias(row)?),
             Kind::Material => return Err("there are no such rows in this format".into()),
         }
@@ -378,7 +403,7 @@ impl<'s> Loader<'s> {
 
     /// What was read.
     pub(super) fn finish(self) -> Result<(Records, Directory), UnreadableRow> {
-        let Self { records, site, keys, aliases, unreadable } = self;
+        let Self { records, site, keys, aliases, unreadable, .. } = self;
         if let Some(unreadable) = unreadable {
             return Err(unreadable);
         }

@@ -139,20 +139,24 @@ impl Place<'_> {
     ) -> Result<Found, Exception> {
         // Ids and names without an account are of the caller's own.
         let owner = reference.account().unwrap_or(caller.account());
-        if owner != caller.account() {
-            return Err(foreign(operation, member, caller));
-        }
+        let own = owner == caller.account();
         let ours = owner == self.site.account;
+        let denied = || foreign(operation, member, caller);
+        let open = own || ours && operation.cross_account();
+        if !open {
+            return Err(denied());
+        }
         match reference {
             KeyRef::Id(id) | KeyRef::Arn { id, .. } => {
                 let key = self.keys.key(id).filter(|_| ours);
                 let absent = || Exception::not_found_key(KeyArn::new(self.region, owner, id).as_str());
-                Ok(self.found(key.ok_or_else(absent)?, NamedBy::Key))
+                Ok(self.found(key.ok_or_else(|| if own { absent() } else { denied() })?, NamedBy::Key))
             }
             KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } => {
                 let key = self.keys.aliased(name).filter(|_| ours);
                 let absent = || Exception::not_found_alias(AliasArn::new(self.region, owner, name).as_str());
-                Ok(self.found(key.ok_or_else(absent)?, NamedBy::Alias(name.into())))
+                let key = key.ok_or_else(|| if own { absent() } else { denied() })?;
+                Ok(self.found(key, NamedBy::Alias(name.into())))
             }
         }
     }
@@ -207,8 +211,7 @@ impl Place<'_> {
     }
 }
 
-/// Only a key policy can open a key to another account, and there are none yet. Whether there is such a key is not
-/// told.
+/// A key of another account that is not here, or cannot be meant by this operation. Whether there is one is not told.
 fn foreign(operation: Operation, member: Member, caller: &PrincipalArn) -> Exception {
     let permissions = operation.permissions();
     let on_key = permissions.iter().find(|permission| permission.resource == Resource::Key(member));

@@ -12,7 +12,6 @@ mod file;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::LocalBackend;
 use super::additions::{self, Added, Addition, NotAdded};
 use super::directory::Alias;
 use super::key::{KeyState, KeyView, MultiRegion, Origin};
@@ -20,6 +19,7 @@ use super::key_spec::{KeySpec, KeyUsage};
 use super::material::{KeyMaterial, SECRET_BYTES};
 use super::materials::{Materials, Version};
 use super::records::Records;
+use super::{AttachedPolicy, LocalBackend};
 use crate::aws::{AliasName, KeyArn, Tags};
 use crate::clock::Timestamp;
 use crate::faults::Faults;
@@ -44,6 +44,7 @@ struct Seed {
     usage: KeyUsage,
     origin: Origin,
     tags: Tags,
+    policy: Arc<AttachedPolicy>,
     aliases: Vec<AliasName>,
     danger_material: Option<Secret<[u8; SECRET_BYTES]>>,
 }
@@ -126,6 +127,7 @@ impl Seed {
             multi_region: arn.id().multi_region().then(primary),
             rotation: None,
             tags: self.tags.clone(),
+            policy: Arc::clone(&self.policy),
             aliases: Box::default(),
             quota: Subject::of(arn.as_str()),
             materials: materials.unwrap_or_default(),

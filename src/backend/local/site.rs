@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::attached_policy::AttachedPolicy;
 use super::records;
 use super::store::{Kind, Row};
 use crate::aws::{AccountId, Region};
@@ -11,11 +12,20 @@ use crate::aws::{AccountId, Region};
 #[derive(Clone, Debug)]
 pub(super) struct Site {
     pub(super) account: AccountId,
-    /// Those that are served, each with keys and aliases of its own.
+    /// Those that are served, each with keys and aliases of its own. They are of one partition.
     pub(super) regions: Arc<[Region]>,
+    /// The policy of every key that was created without one.
+    pub(super) default_policy: Arc<AttachedPolicy>,
 }
 
 impl Site {
+    /// The KMS of that account in those regions.
+    pub(super) fn new(account: AccountId, regions: &[Region]) -> Self {
+        let partition = regions.first().map_or("aws", |region| region.partition().as_str());
+        let default_policy = Arc::new(AttachedPolicy::default_of(account, partition));
+        Self { account, regions: regions.into(), default_policy }
+    }
+
     /// Whose keys these rows are; `None` if there is no key.
     pub(super) fn of_rows(rows: &[Row]) -> Option<Self> {
         let mut owner = Owner::default();
@@ -50,6 +60,6 @@ impl Owner {
 
     /// `None` if there was no key.
     pub(super) fn site(self) -> Option<Site> {
-        Some(Site { account: self.account?, regions: self.regions.into_iter().collect() })
+        Some(Site::new(self.account?, &self.regions.into_iter().collect::<Vec<_>>()))
     }
 }

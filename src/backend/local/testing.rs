@@ -13,7 +13,7 @@ use super::key::KeyView;
 use super::records::{Loader, Records};
 use super::root_key::RootKey;
 use super::store::{Change, Row, Store};
-use super::{LocalBackend, OpenError};
+use super::{LocalBackend, OpenError, Requester};
 use crate::audit::Writer;
 use crate::aws::{KeyArn, Operation, Region};
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -212,7 +212,7 @@ impl Local {
         let input = Input::parse(operation, body.to_string().as_bytes())?;
         let keys = self.backend.resolve(&input, &caller, region)?;
         let answer = if operation.mutating() {
-            wait(self.backend.change(input, keys, region.clone(), Box::new(|_| ())))
+            wait(self.backend.change(input, keys, region.clone(), Requester::alone(&caller), Box::new(|_| ())))
         } else {
             self.backend.answer(&input, &keys, region)
         }?;

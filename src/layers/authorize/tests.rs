@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::testing::{ALIAS, FOREIGN, FOREIGN_ARN, ORDERS_ARN, World, statement};
 use super::*;
 use crate::aws::KeyArn;
+use crate::backend::local::Requester;
 use crate::kms::ExceptionKind;
 
 const GENERATE: &str = "GenerateDataKeyWithoutPlaintext";
@@ -16,7 +17,10 @@ fn body() -> Value {
 /// What the policy makes of a request, and why, by the record.
 struct Judged {
     outcome: Result<(), Exception>,
+    /// For each permission the decision, the policy and the statement.
     reasons: Value,
+    /// All that the record says.
+    recorded: Value,
 }
 
 fn judge(world: &World, operation: &str, body: &Value) -> Judged {
@@ -25,7 +29,12 @@ fn judge(world: &World, operation: &str, body: &Value) -> Judged {
 
 fn judged(world: &World, outcome: Result<Authorized, Error>) -> Judged {
     let outcome = outcome.map(drop).map_err(|error| error.exception().into_owned());
-    Judged { outcome, reasons: world.record()["additionalEventData"]["gateway"]["reasons"].clone() }
+    let recorded = world.record()["additionalEventData"]["gateway"]["reasons"].clone();
+    let mut reasons = recorded.clone();
+    for reason in reasons.as_array_mut().into_iter().flatten() {
+        reason.as_object_mut().unwrap().retain(|name, _| ["decision", "policy", "statement"].contains(&name.as_str()));
+    }
+    Judged { outcome, reasons, recorded }
 }
 
 impl Judged {
@@ -269,7 +278,13 @@ fn a_condition_on_a_keys_tag_sees_it_when_the_key_has_it() {
     let change = |operation, body: Value| {
         let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
         let keys = world.backend().resolve(&input, &ORDERS_ARN.parse().unwrap(), &region).unwrap();
-        let change = world.backend().change(input, keys, region.clone(), Box::new(|_| ()));
+        let change = world.backend().change(
+            input,
+            keys,
+            region.clone(),
+            Requester::alone(&ORDERS_ARN.parse().unwrap()),
+            Box::new(|_| ()),
+        );
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(change).unwrap()
     };
     let key = world.key();
@@ -281,7 +296,7 @@ fn a_condition_on_a_keys_tag_sees_it_when_the_key_has_it() {
 }
 
 #[test]
-fn a_principal_of_another_account_may_do_nothing_whatever_its_own_policies_say() {
+fn a_principal_of_another_account_needs_the_keys_policy_whatever_its_own_policies_say() {
     let world = World::new();
     let key = world.key();
     let request = |operation: &str, body: Value| world.parsed(world.signed(FOREIGN, operation, &body.to_string(), &[]));
@@ -290,8 +305,20 @@ fn a_principal_of_another_account_may_do_nothing_whatever_its_own_policies_say()
     let own = resolve.step(request("DescribeKey", json!({"KeyId": key.id().as_str()}))).unwrap_err();
     let text = own.exception().message().unwrap().to_owned();
     assert_eq!(text, format!("Key 'arn:aws:kms:us-east-1:444455556666:key/{}' does not exist", key.id().as_str()));
-    let theirs = resolve.step(request("DescribeKey", json!({"KeyId": key.as_str()}))).unwrap_err();
-    assert_eq!(theirs.exception().kind(), ExceptionKind::AccessDenied);
+    // reference/authorization.md, section 9: of a key that is there, one that is not, and an operation that is never open
+    // to other accounts, it is told the same.
+    let absent = key.as_str().replace(key.id().as_str(), "1234abcd-12ab-34cd-56ef-1234567890ab");
+    for (operation, key_id) in [("DescribeKey", key.as_str()), ("DescribeKey", &absent), ("DisableKey", key.as_str())] {
+        let outcome = resolve.step(request(operation, json!({"KeyId": key_id})));
+        let error = outcome.and_then(|resolved| Authorize.step(resolved)).unwrap_err();
+        let expected = format!(
+            "User: {FOREIGN_ARN} is not authorized to perform: kms:{operation} on this resource because the resource \
+             does not exist in this Region, no resource-based policies allow access, or a resource-based policy \
+             explicitly denies access"
+        );
+        assert_eq!(error.exception().message(), Some(expected.as_str()));
+        assert_eq!(error.exception().kind(), ExceptionKind::AccessDenied);
+    }
 
     // A ciphertext finds its key, and then no resource-based policy opens it.
     let body = json!({"CiphertextBlob": ciphertext(&world, ALIAS)});
@@ -310,6 +337,87 @@ fn a_principal_of_another_account_may_do_nothing_whatever_its_own_policies_say()
     );
     let resolved = resolve.step(request("ListKeys", json!({}))).unwrap();
     assert_eq!(Authorize.step(resolved).unwrap_err().exception().kind(), ExceptionKind::AccessDenied);
+}
+
+/// A policy that delegates to the account as the default one does, and more.
+fn key_policy(statements: &[Value]) -> String {
+    let root = json!({"Sid": "Delegate", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"},
+        "Action": "kms:*", "Resource": "*"});
+    let statements = [&[root], statements].concat();
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+}
+
+/// Gives the key a policy, whomever it locks out.
+fn put_key_policy(world: &World, key: &KeyArn, policy: &str) {
+    let body = json!({"KeyId": key.as_str(), "Policy": policy, "BypassPolicyLockoutSafetyCheck": true});
+    changed(world, Operation::PutKeyPolicy, &body);
+}
+
+#[test]
+fn a_key_policy_opens_the_key_to_another_account_whose_own_policies_allow_it_too() {
+    let world = World::new();
+    let key = world.key();
+    let allow = json!({"Effect": "Allow", "Principal": {"AWS": FOREIGN_ARN}, "Action": "kms:DescribeKey",
+        "Resource": "*"});
+    put_key_policy(&world, &key, &key_policy(&[allow]));
+    let ask = |operation: &str| {
+        let body = json!({"KeyId": key.as_str(), "KeySpec": "AES_256"});
+        let request = world.signed(FOREIGN, operation, &body.to_string(), &[]);
+        Authorize.step(world.resolved(request))
+    };
+    assert!(ask("DescribeKey").is_ok());
+    assert_eq!(ask("GenerateDataKey").unwrap_err().exception().kind(), ExceptionKind::AccessDenied);
+}
+
+#[test]
+fn a_key_policy_that_does_not_delegate_leaves_identity_policies_without_effect() {
+    let decrypt_only = json!({"Version": "2012-10-17", "Statement": {"Sid": "Direct", "Effect": "Allow",
+        "Principal": {"AWS": ORDERS_ARN}, "Action": "kms:GenerateDataKey", "Resource": "*"}});
+    let with_policy = || {
+        let world = World::new();
+        let key = world.key();
+        put_key_policy(&world, &key, &decrypt_only.to_string());
+        (world, key)
+    };
+    let (world, key) = with_policy();
+    let judged = judge(&world, GENERATE, &body());
+    assert_eq!(
+        judged.denied(),
+        format!(
+            "User: {ORDERS_ARN} is not authorized to perform: kms:GenerateDataKeyWithoutPlaintext on resource: {key} \
+             because no resource-based policy allows the kms:GenerateDataKeyWithoutPlaintext action",
+            key = key.as_str()
+        )
+    );
+    assert_eq!(judged.recorded[0]["layer"], "key");
+    let judged = judge(&with_policy().0, "GenerateDataKey", &body());
+    assert_eq!(judged.outcome, Ok(()));
+    let direct = json!({"decision": "Allow", "action": "kms:GenerateDataKey", "layer": "key", "statement": "Direct"});
+    assert_eq!(judged.recorded, json!([direct]));
+}
+
+#[test]
+fn a_key_policy_that_denies_beats_identity_policies() {
+    let deny = json!({"Sid": "Never", "Effect": "Deny", "Principal": "*", "Action": "kms:Generate*", "Resource": "*"});
+    let with_policy = || {
+        let world = World::new();
+        put_key_policy(&world, &world.key(), &key_policy(slice::from_ref(&deny)));
+        world
+    };
+    let judged = judge(&with_policy(), GENERATE, &body());
+    assert!(judged.denied().ends_with("with an explicit deny in a resource-based policy"), "{}", judged.denied());
+    assert_eq!(judge(&with_policy(), "DescribeKey", &json!({"KeyId": ALIAS})).outcome, Ok(()));
+}
+
+#[test]
+fn the_record_says_for_each_permission_which_statements_gave_it() {
+    let world = World::with_policy(statement("kms:GenerateDataKeyWithoutPlaintext", "*"));
+    world.key();
+    assert_eq!(
+        judge(&world, GENERATE, &body()).recorded,
+        json!([{"decision": "Allow", "action": "kms:GenerateDataKeyWithoutPlaintext", "layer": "identity",
+            "policy": "the-policy", "statement": "Allowed", "keyStatement": "Enable IAM User Permissions"}])
+    );
 }
 
 #[test]
@@ -438,9 +546,11 @@ fn changed(world: &World, operation: crate::aws::Operation, body: &Value) -> Val
     let (backend, region) = (world.backend(), "us-east-1".parse().unwrap());
     let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
     let keys = backend.resolve(&input, &ORDERS_ARN.parse().unwrap(), &region).unwrap();
-    let answer = backend.change(input, keys, region, Box::new(|_| ()));
+    let alone = Requester::alone(&ORDERS_ARN.parse().unwrap());
+    let requester = Requester { accept_unknown_principals: true, ..alone };
+    let answer = backend.change(input, keys, region, requester, Box::new(|_| ()));
     let answer = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(answer).unwrap();
-    serde_json::from_slice(&answer.body).unwrap()
+    serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 
 fn when(sid: &str, action: &str, condition: &Value) -> Value {

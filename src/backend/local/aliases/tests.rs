@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::Requester;
 use super::super::testing::{CALLER, Local, NO_KEY, members, region, wait};
 use crate::aws::{KeyArn, Operation};
 use crate::kms::{Exception, Input};
@@ -282,7 +283,8 @@ fn late(local: &Local, operation: Operation, body: &Value, meanwhile: impl FnOnc
     let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
     let keys = local.backend.resolve(&input, &CALLER.parse().unwrap(), &region()).unwrap();
     meanwhile();
-    wait(local.backend.change(input, keys, region(), Box::new(|_| ()))).map(drop)
+    wait(local.backend.change(input, keys, region(), Requester::alone(&CALLER.parse().unwrap()), Box::new(|_| ())))
+        .map(drop)
 }
 
 #[test]

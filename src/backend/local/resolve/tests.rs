@@ -95,7 +95,13 @@ fn a_caller_of_another_account_has_ids_and_aliases_of_its_own_and_is_told_of_no_
         refusal("alias/orders"),
         "NotFoundException: Alias arn:aws:kms:us-east-1:444455556666:alias/orders is not found."
     );
-    assert!(refusal(key.as_str()).starts_with("AccessDeniedException: "));
+    // One that is there is judged; of one that is not it is told what it would be told of one that it may not use.
+    assert!(local.call_as(FOREIGN_CALLER, GENERATE, &data_key(key.as_str())).is_ok());
+    let absent = key.as_str().replace(key.id().as_str(), NO_KEY);
+    assert!(refusal(&absent).starts_with("AccessDeniedException: "));
+    assert!(refusal("arn:aws:kms:us-east-1:111122223333:alias/none").starts_with("AccessDeniedException: "));
+    let disable = local.call_as(FOREIGN_CALLER, Operation::DisableKey, &json!({"KeyId": key.as_str()})).unwrap_err();
+    assert!(disable.to_string().starts_with("AccessDeniedException: "));
 }
 
 #[test]

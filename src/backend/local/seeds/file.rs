@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 use super::{Seed, Seeds};
@@ -17,7 +17,7 @@ use crate::backend::local::key::Origin;
 use crate::backend::local::key_spec::{KeySpec, KeyUsage};
 use crate::backend::local::material::SECRET_BYTES;
 use crate::backend::local::tags::MOST_TAGS;
-use crate::backend::local::{Site, key_policy};
+use crate::backend::local::{AttachedPolicy, Site};
 use crate::faults::{Collector, Fault, Section, Value, read_toml};
 use crate::secret::Secret;
 
@@ -35,7 +35,7 @@ impl Seeds {
     pub fn read(file: &Path, regions: &[Region], account: AccountId, faults: &Collector) -> Option<Self> {
         match read_bounded(file) {
             Ok(text) => {
-                let site = Site { account, regions: regions.into() };
+                let site = Site::new(account, regions);
                 let keys = read_toml(file, &text, faults, |root| keys(root, &site));
                 Some(Self { file: file.to_path_buf(), keys })
             }
@@ -84,11 +84,8 @@ fn seed(index: usize, table: &Section<'_>, site: &Site, seen: &mut Seen) -> Opti
     let kind = kind(table);
     let danger_material = table.get("danger_material");
     let enabled = table.get("enabled");
-    let policy = table.get("policy");
+    let policy = policy(table.get("policy").as_ref(), site);
     table.end();
-    if let (Some(policy), Some(region)) = (policy, &region) {
-        only_default(&policy, site, region);
-    }
     let (spec, usage, origin) = kind?;
     if let Some(enabled) = enabled.as_ref().filter(|_| origin == Origin::External) {
         enabled.fault("is given for a key of the origin EXTERNAL", Some("the import of its material enables the key"));
@@ -102,6 +99,7 @@ fn seed(index: usize, table: &Section<'_>, site: &Site, seen: &mut Seen) -> Opti
         usage,
         origin,
         tags,
+        policy: policy?,
         aliases,
         danger_material,
     })
@@ -213,12 +211,17 @@ fn named<T>(
     found
 }
 
-/// As `CreateKey` refuses it: until they are enforced, a policy would be stored and ignored.
-fn only_default(value: &Value<'_>, site: &Site, region: &Region) {
-    let Some(text) = value.text() else { return };
-    if !serde_json::from_str::<Json>(text).is_ok_and(|asked| key_policy::is_default(site, region, &asked)) {
-        let message = "key policies other than the default one are not served by this version";
-        value.fault(message, Some("leave it out: identity policies decide who may use the key"));
+/// The key's policy: the usual one if none is given.
+fn policy(value: Option<&Value<'_>>, site: &Site) -> Option<Arc<AttachedPolicy>> {
+    let Some(value) = value else { return Some(Arc::clone(&site.default_policy)) };
+    match AttachedPolicy::parse(value.text()?) {
+        Ok(policy) => Some(Arc::new(policy)),
+        Err(faults) => {
+            for fault in faults {
+                value.fault(format!("is no key policy: {fault}"), Some("see the manual, \"Policies and grants\""));
+            }
+            None
+        }
     }
 }
 

@@ -285,8 +285,7 @@ fn every_fault_of_a_file_is_named_at_once_with_its_place() {
 #[test]
 fn the_default_policy_may_be_written_out() {
     let local = Local::new();
-    let policy = local.backend.site.clone();
-    let policy = super::super::key_policy::default(&policy, &region());
+    let policy = local.backend.site.default_policy.text().to_owned();
     assert_eq!(seed(&local, &format!("[[keys]]\nid = '{ID}'\npolicy = '''{policy}'''\n")).unwrap(), added(1, 0, 0));
 }
 
