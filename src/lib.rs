@@ -5,7 +5,8 @@
 //! one of them refuses.
 //!
 //! What the layers ask is pure, without sockets or configuration: [`sigv4`] verifies signatures, [`kms`] reads and
-//! writes the wire, [`policy`] judges, [`limits`] counts, [`audit`] writes the record. The values they share are in
+//! writes the wire, [`policy`] judges, [`grants`] finds the grant that allows, [`limits`] counts, [`audit`] writes the
+//! record. The values they share are in
 //! [`aws`], spelled as AWS spells them; [`clock`], [`random`] and [`secret`] are what they stand on. [`backend`] is the
 //! KMS itself: key material, cryptography, store.
 //!
@@ -27,6 +28,7 @@ pub mod credentials;
 pub mod error;
 pub mod faults;
 pub mod gateway;
+pub mod grants;
 pub mod hexadecimal;
 pub mod kms;
 pub mod layers;

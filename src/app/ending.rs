@@ -136,20 +136,15 @@ mod tests {
     fn change(ending: &Ending) -> mpsc::Sender<()> {
         let (made, disk) = mpsc::channel();
         let input = Input::parse(Operation::CreateKey, b"{}").unwrap();
-        let caller = "arn:aws:iam::111122223333:user/orders".parse().unwrap();
-        let keys = ending.backend.resolve(&input, &caller, &region()).unwrap();
+        let caller = "arn:aws:iam::111122223333:user/orders";
+        let requester = crate::backend::local::Requester::of_test(caller, &[]);
+        let keys = ending.backend.resolve(&input, &caller.parse().unwrap(), &region()).unwrap();
         let audit = Arc::clone(&ending.audit);
         let done = move |_: Result<&_, &_>| {
             let _ = disk.recv();
             drop(audit.enqueue(b"made"));
         };
-        drop(ending.backend.change(
-            input,
-            keys,
-            region(),
-            crate::backend::local::Requester::alone(&caller),
-            Box::new(done),
-        ));
+        drop(ending.backend.change(input, keys, region(), requester, Box::new(done)));
         made
     }
 

@@ -13,7 +13,7 @@ use http::HeaderValue;
 
 use super::writer::{Place, Ticket};
 use super::{Recorder, json};
-use crate::aws::{KeyMaterialId, ServedRegion};
+use crate::aws::{GrantId, KeyMaterialId, ServedRegion};
 use crate::clock::Timestamp;
 
 /// How many resources a record names at most: `UpdateAlias` has an alias, the key before and the key after.
@@ -66,7 +66,7 @@ pub struct Reason {
     /// The statement of the key's policy that handed the question to the identity policies.
     pub key_statement: Option<Arc<str>>,
     /// The grant that allows.
-    pub grant: Option<Arc<str>>,
+    pub grant: Option<GrantId>,
     /// It is not allowed, and was let through all the same.
     pub danger_report_only: bool,
 }

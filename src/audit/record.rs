@@ -163,12 +163,13 @@ fn additional(out: &mut Vec<u8>, facts: &Facts, learnt: &Learnt, now: Timestamp)
             member(out, "decision", decision);
             member(out, "action", action);
             member(out, "layer", layer);
-            let told =
-                [("policy", policy), ("statement", statement), ("keyStatement", key_statement), ("grantId", grant)];
-            for (name, value) in told {
+            for (name, value) in [("policy", policy), ("statement", statement), ("keyStatement", key_statement)] {
                 if let Some(value) = value {
                     member(out, name, value);
                 }
+            }
+            if let Some(grant) = grant {
+                member(out, "grantId", grant.hex().as_str());
             }
             if *danger_report_only {
                 out.extend_from_slice(br#""reportOnly":true,"#);

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 
 use super::principal_arn::PrincipalArn;
 use crate::audit::user_identity;
-use crate::aws::{AccessKeyId, MeantAs, PrincipalNames, Region, Tags};
+use crate::aws::{AccessKeyId, PrincipalNames, Region, Tags};
 use crate::clock::Timestamp;
 use crate::limits::Subject;
 use crate::policy::Compiled;
@@ -145,7 +145,7 @@ impl SecretAccessKey {
 #[derive(Debug, Default)]
 pub struct Credentials {
     keys: HashMap<AccessKeyId, Arc<AccessKey>>,
-    /// Every name of every principal, as [`PrincipalNames`] has them.
+    /// Every name of every principal, as [`PrincipalNames`] has them, and of each session what stands before its name.
     principals: HashSet<Box<str>>,
 }
 
@@ -160,11 +160,7 @@ impl Credentials {
     /// [`canonical_principal`](crate::aws::canonical_principal), or any session of a role that there is.
     #[must_use]
     pub fn knows(&self, principal: &str) -> bool {
-        let known = |name: &str| self.principals.contains(name);
-        // A session may begin at any time.
-        let role_known =
-            |names: PrincipalNames| names.iter().any(|(name, meant)| meant == MeantAs::Role && known(name));
-        known(principal) || PrincipalNames::of(principal).is_some_and(role_known)
+        self.principals.contains(principal) || self.principals.contains(without_session_name(principal))
     }
 
     /// Every principal that has an access key; some more than once.
@@ -188,9 +184,22 @@ impl Credentials {
 impl FromIterator<(AccessKeyId, Arc<AccessKey>)> for Credentials {
     fn from_iter<I: IntoIterator<Item = (AccessKeyId, Arc<AccessKey>)>>(keys: I) -> Self {
         let keys: HashMap<_, _> = keys.into_iter().collect();
-        let names = keys.values().flat_map(|key| key.principal.names.iter());
-        let principals = names.map(|(name, _)| name.into()).collect();
+        let mut principals = HashSet::new();
+        for key in keys.values() {
+            let Principal { names, arn, .. } = &*key.principal;
+            principals.extend(names.iter().map(|(name, _)| name.into()));
+            // A session of a role that there is may begin at any time, under any name.
+            principals.insert(without_session_name(arn.caller()).into());
+        }
         Self { keys, principals }
+    }
+}
+
+/// The ARN of a session up to its name; anything else as it is.
+fn without_session_name(principal: &str) -> &str {
+    match principal.rsplit_once('/') {
+        Some((role, _)) if role.contains(":assumed-role/") => role,
+        _ => principal,
     }
 }
 
@@ -230,6 +239,50 @@ mod tests {
             assert!(Arc::ptr_eq(first, &key.signing_key(day, region)), "{region}");
         }
         assert_eq!(key.newest.load().as_ref().unwrap().keys.len(), 3);
+    }
+
+    #[test]
+    fn who_is_known_has_an_access_key_or_is_its_account_or_another_session() {
+        let of = |arn: &str, id: &str| {
+            let arn: PrincipalArn = arn.parse().unwrap();
+            let principal = Arc::new(Principal::new(arn, "AIDACKCEVSQ6C2EXAMPLE", Tags::default(), Vec::new()));
+            let secret = Secret::new(SECRET.to_owned());
+            let id: AccessKeyId = id.parse().unwrap();
+            let key = AccessKey::new(&principal, "AIDACKCEVSQ6C2EXAMPLE", &id, secret);
+            (id, Arc::new(key))
+        };
+        let credentials: Credentials = [
+            of("arn:aws:iam::111122223333:user/team/orders", ID),
+            of("arn:aws:iam::111122223333:role/team/bills", "AKIAI44QH8DHBEXAMPLE"),
+            of("arn:aws:sts::444455556666:assumed-role/reports/one", "AKIAI44QH8DHCEXAMPLE"),
+        ]
+        .into_iter()
+        .collect();
+        for known in [
+            "111122223333",
+            "444455556666",
+            "arn:aws:iam::111122223333:user/team/orders",
+            "arn:aws:iam::111122223333:role/team/bills",
+            "arn:aws:sts::111122223333:assumed-role/bills/any",
+            "arn:aws:iam::444455556666:role/reports",
+            "arn:aws:sts::444455556666:assumed-role/reports/one",
+            "arn:aws:sts::444455556666:assumed-role/reports/two",
+        ] {
+            assert!(credentials.knows(known), "{known}");
+        }
+        for unknown in [
+            "222233334444",
+            "arn:aws:iam::111122223333:user/orders",
+            "arn:aws:iam::111122223333:user/team/orders/more",
+            "arn:aws:iam::111122223333:role/bills",
+            "arn:aws:iam::444455556666:user/team/orders",
+            "arn:aws:sts::111122223333:assumed-role/orders/any",
+            "arn:aws:sts::111122223333:assumed-role/bills/any/more",
+            "*",
+            "",
+        ] {
+            assert!(!credentials.knows(unknown), "{unknown}");
+        }
     }
 
     #[test]

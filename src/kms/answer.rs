@@ -18,6 +18,8 @@ pub struct Answer {
     pub source_key_material_id: Option<KeyMaterialId>,
     /// The record's `responseElements`, a JSON object; `None` is written as `null`.
     pub response_elements: Option<String>,
+    /// The grant that the call took away, for the record's `additionalEventData`.
+    pub grant_id: Option<Box<str>>,
     /// The ARN of the key that the call made, for the record's `resources`.
     pub created: Option<Arc<str>>,
 }
@@ -26,7 +28,14 @@ impl Answer {
     /// An answer with this body.
     #[must_use]
     pub const fn new(body: Bytes) -> Self {
-        Self { body, key_material_id: None, source_key_material_id: None, response_elements: None, created: None }
+        Self {
+            body,
+            key_material_id: None,
+            source_key_material_id: None,
+            response_elements: None,
+            grant_id: None,
+            created: None,
+        }
     }
 
     /// The answer of an operation without an output: 200 and no body.

@@ -120,6 +120,19 @@ impl Input {
             .filter_map(|tag| Some(Tag { key: tag.string(Member::TagKey)?, value: tag.string(Member::TagValue)? }))
     }
 
+    /// The contexts that `CreateGrant`'s `Constraints` want, if they were sent: exactly this one, and at least this one.
+    #[must_use]
+    pub fn constraints(&self) -> [Option<&EncryptionContext>; 2] {
+        let context = |member| match self.members.get(Member::Constraints) {
+            Some(Node::Structure(members)) => match members.get(member) {
+                Some(Node::Context(context)) => Some(context),
+                _ => None,
+            },
+            _ => None,
+        };
+        [Member::EncryptionContextEquals, Member::EncryptionContextSubset].map(context)
+    }
+
     /// The enclave that the answer is for.
     #[must_use]
     pub fn recipient(&self) -> Option<Recipient<'_>> {
@@ -210,7 +223,7 @@ fn write_members(fields: &'static [Field], members: &Members, out: &mut String) 
 
 /// Whether the audit record may show the member.
 const fn recorded(field: &Field) -> bool {
-    !matches!(field.shape, Shape::Blob { .. }) && !matches!(field.member, Member::GrantTokens)
+    !matches!(field.shape, Shape::Blob { .. }) && !matches!(field.member, Member::GrantTokens | Member::GrantToken)
 }
 
 fn write_value(shape: &'static Shape, node: &Node, out: &mut String) {

@@ -4,8 +4,8 @@
 
 use aws_sdk_kms::types::{
     AlgorithmSpec, DataKeyPairSpec, DataKeySpec, DryRunModifierType, EncryptionAlgorithmSpec, ExpirationModelType,
-    ImportType, IncludeKeyMaterial, KeyAgreementAlgorithmSpec, KeyEncryptionMechanism, KeySpec, KeyUsageType,
-    MacAlgorithmSpec, MessageType, OriginType, SigningAlgorithmSpec, WrappingKeySpec,
+    GrantOperation, ImportType, IncludeKeyMaterial, KeyAgreementAlgorithmSpec, KeyEncryptionMechanism, KeySpec,
+    KeyUsageType, MacAlgorithmSpec, MessageType, OriginType, SigningAlgorithmSpec, WrappingKeySpec,
 };
 
 use super::pattern::{self, Pattern};
@@ -140,6 +140,16 @@ const RECIPIENT: Field = Field::optional(
         Field::optional(Member::AttestationDocument, Shape::Blob { min: 1, max: 262_144 }),
     ]),
 );
+/// AWS's quota of pairs and of their lengths is the operation's to keep.
+const CONSTRAINTS: Field = Field::optional(
+    Member::Constraints,
+    Shape::Structure(&[
+        Field::optional(Member::EncryptionContextSubset, Shape::Context),
+        Field::optional(Member::EncryptionContextEquals, Shape::Context),
+    ]),
+);
+const PRINCIPAL: Shape = patterned(1, 256, &pattern::PRINCIPAL);
+const GRANT_ID: Field = Field::optional(Member::GrantId, text(1, 128));
 const TAGS: Field = Field::optional(
     Member::Tags,
     Shape::Structures(&Shape::Structure(&[
@@ -294,6 +304,29 @@ static DELETE_ALIAS: &[Field] = &[ALIAS_NAME];
 
 static LIST_ALIASES: &[Field] = &[Field::optional(Member::KeyId, KEY), LIMIT, MARKER];
 
+static CREATE_GRANT: &[Field] = &[
+    KEY_ID,
+    Field::required(Member::GranteePrincipal, PRINCIPAL),
+    Field::optional(Member::RetiringPrincipal, PRINCIPAL),
+    Field::required(
+        Member::Operations,
+        Shape::Texts { most: usize::MAX, element: &Shape::Choice(GrantOperation::values()) },
+    ),
+    CONSTRAINTS,
+    GRANT_TOKENS,
+    Field::optional(Member::Name, patterned(1, 256, &pattern::ALIAS)),
+    DRY_RUN,
+];
+
+static LIST_GRANTS: &[Field] = &[LIMIT, MARKER, KEY_ID, GRANT_ID, Field::optional(Member::GranteePrincipal, PRINCIPAL)];
+
+static LIST_RETIRABLE_GRANTS: &[Field] = &[LIMIT, MARKER, Field::required(Member::RetiringPrincipal, PRINCIPAL)];
+
+static RETIRE_GRANT: &[Field] =
+    &[Field::optional(Member::GrantToken, text(1, 8192)), Field::optional(Member::KeyId, KEY), GRANT_ID, DRY_RUN];
+
+static REVOKE_GRANT: &[Field] = &[KEY_ID, GRANT_ID.needed(Need::Required), DRY_RUN];
+
 const KEY_PAIR_SPEC: Field = Field::required(Member::KeyPairSpec, Shape::Choice(DataKeyPairSpec::values()));
 
 static GENERATE_DATA_KEY_PAIR: &[Field] = &[CONTEXT, KEY_ID, KEY_PAIR_SPEC, GRANT_TOKENS, RECIPIENT, DRY_RUN];
@@ -343,6 +376,11 @@ pub(super) fn fields(operation: Operation) -> &'static [Field] {
         Operation::DeriveSharedSecret => DERIVE_SHARED_SECRET,
         Operation::GenerateDataKeyPair => GENERATE_DATA_KEY_PAIR,
         Operation::GenerateDataKeyPairWithoutPlaintext => GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT,
+        Operation::CreateGrant => CREATE_GRANT,
+        Operation::ListGrants => LIST_GRANTS,
+        Operation::ListRetirableGrants => LIST_RETIRABLE_GRANTS,
+        Operation::RetireGrant => RETIRE_GRANT,
+        Operation::RevokeGrant => REVOKE_GRANT,
         _ => &[],
     }
 }

@@ -11,6 +11,10 @@ pub(super) struct Pattern {
 pub(super) const ALIAS: Pattern =
     Pattern { text: "^[a-zA-Z0-9:/_-]+$", matches: |text| some(text, |char| is_alphanumeric_or(char, ":/_-")) };
 
+/// `\w` is a letter, digit or underscore of ASCII.
+pub(super) const PRINCIPAL: Pattern =
+    Pattern { text: r"^[\w+=,.@:/-]+$", matches: |text| some(text, |char| is_alphanumeric_or(char, "_+=,.@:/-")) };
+
 pub(super) const ASCII: Pattern = Pattern { text: r"^\p{ASCII}+$", matches: |text| some(text, |char| char.is_ascii()) };
 
 pub(super) const MARKER: Pattern =
@@ -61,8 +65,9 @@ mod tests {
 
     #[test]
     fn each_pattern_takes_what_its_expression_takes_and_nothing_else() {
-        let cases: [(Pattern, &[&str], &[&str]); 9] = [
+        let cases: [(Pattern, &[&str], &[&str]); 10] = [
             (ALIAS, &["alias/a", "alias/aws/s3", "a:b_-9"], &["", "a b", "é", "a.b", "a\n"]),
+            (PRINCIPAL, &["arn:aws:iam::1:user/a_b+=,.@-"], &["", "*", "a b", "é", "a\n"]),
             (ASCII, &["a", " \u{7f}\0"], &["", "é", "a\u{80}"]),
             (MARKER, &["", " ", "\u{ff}"], &["\u{1f}", "\n", "\u{100}"]),
             (POLICY, &["{}", "\t\n\r ", "\u{ff}"], &["", "\u{b}", "\u{100}", "\0"]),

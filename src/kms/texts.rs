@@ -138,6 +138,30 @@ impl Exception {
         Self::bare(Kind::InvalidGrantToken)
     }
 
+    /// A grant id that is no id, or that of no grant of this key. KMS's text is not recorded.
+    #[must_use]
+    pub fn invalid_grant_id(id: &str) -> Self {
+        Self::new(Kind::InvalidGrantId, format!("Grant ID {id} is not valid."))
+    }
+
+    /// A grant that is not there, to be revoked. Neither this answer nor its text is recorded from KMS.
+    #[must_use]
+    pub fn not_found_grant(id: &str, arn: &str) -> Self {
+        Self::new(Kind::NotFound, format!("Grant '{id}' of {arn} does not exist"))
+    }
+
+    /// A principal of a grant that cannot be one, or is not there. KMS's text is not recorded.
+    #[must_use]
+    pub fn invalid_principal(arn: &str) -> Self {
+        Self::new(Kind::InvalidArn, format!("{arn} is not a valid principal."))
+    }
+
+    /// `CreateGrant` of `CreateGrant` alone.
+    #[must_use]
+    pub const fn only_create_grant() -> Self {
+        Self::fixed(Kind::Validation, "Grants must not contain only the CreateGrant operation.")
+    }
+
     /// All would have gone well, but `DryRun` was set.
     #[must_use]
     pub const fn dry_run() -> Self {

@@ -116,7 +116,10 @@ fn check_value(field: &'static Field, node: &Node, prefix: &str, faults: &mut Fa
     match (&field.shape, node) {
         (Shape::Text { .. } | Shape::Choice(_), Node::Text(text)) => {
             for constraint in broken_by(&field.shape, text) {
-                faults.broken(Some(text), &path, format_args!("{constraint}"));
+                match field.member {
+                    Member::GrantToken => faults.broken_unrecorded(text, &path, format_args!("{constraint}")),
+                    _ => faults.broken(Some(text), &path, format_args!("{constraint}")),
+                }
             }
         }
         (Shape::Integer { min, max }, Node::Integer(value)) => {

@@ -55,6 +55,23 @@ impl JsonObject {
         self
     }
 
+    /// Adds an object of strings, whose names may be any text.
+    #[must_use]
+    pub fn map<'a>(mut self, name: &'static str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        self.name(name);
+        self.push(b"{");
+        for (index, (key, value)) in pairs.into_iter().enumerate() {
+            if index > 0 {
+                self.push(b",");
+            }
+            self.string(key);
+            self.push(b":");
+            self.string(value);
+        }
+        self.push(b"}");
+        self
+    }
+
     /// Adds bytes, as base64.
     #[must_use]
     pub fn blob(mut self, name: &'static str, value: &[u8]) -> Self {
@@ -239,10 +256,11 @@ mod tests {
             .boolean("Enabled", true)
             .integer("Days", -7)
             .texts("Algorithms", ["X", "Y"])
+            .map("Context", [("a\"", "1"), ("", "2")])
             .object("Inner", JsonObject::with_capacity(2))
             .objects("List", [JsonObject::with_capacity(2).text("A", "1"), JsonObject::with_capacity(2)])
             .finish();
-        let expected = r#"{"CiphertextBlob":"+/8AAQ==","KeyId":"a\"b","Enabled":true,"Days":-7,"Algorithms":["X","Y"],"Inner":{},"List":[{"A":"1"},{}]}"#;
+        let expected = r#"{"CiphertextBlob":"+/8AAQ==","KeyId":"a\"b","Enabled":true,"Days":-7,"Algorithms":["X","Y"],"Context":{"a\"":"1","":"2"},"Inner":{},"List":[{"A":"1"},{}]}"#;
         assert_eq!(std::str::from_utf8(&body).unwrap(), expected);
     }
 

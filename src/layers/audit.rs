@@ -159,6 +159,9 @@ pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
                     if answer.source_key_material_id.is_some() { "destinationKeyMaterialId" } else { "keyMaterialId" };
                 draft.additional(name, *id);
             }
+            if let Some(id) = &answer.grant_id {
+                draft.additional("grantId", &**id);
+            }
             if let Some(arn) = &answer.created {
                 draft.resource(Arc::clone(arn));
             }

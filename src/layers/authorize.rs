@@ -14,12 +14,13 @@ pub(super) use leave::Leave;
 use super::{Resolved, Step};
 use crate::audit::{self, Draft};
 use crate::aws::{AliasArn, Member, Operation, Permission, Resource};
-use crate::backend::local::{Found, KeepsControl, Keys, NamedBy};
+use crate::backend::local::{Found, KeepsControl, Keys, NamedBy, Tokens};
 use crate::credentials::AccessKey;
 use crate::error::Error;
+use crate::grants::{Constraint, GrantOperation};
 use crate::kms::{Exception, Input};
 use crate::limits::BodyReservation;
-use crate::policy::{self, Allowed, Decision, Kind, OfResource, Policies, Request, Subject};
+use crate::policy::{self, Allowed, Decision, Granted, Kind, OfResource, Policies, Request, Subject};
 use crate::stage::RequestContext;
 
 /// A request that the policies allow.
@@ -45,10 +46,12 @@ impl Step<Resolved> for Authorize {
     type Out = Authorized;
 
     fn step(&self, resolved: Resolved) -> Result<Authorized, Error> {
-        let Resolved { context, access_key, input, keys, held, .. } = resolved;
+        let Resolved { context, access_key, input, keys, tokens, held, .. } = resolved;
         let operation = input.operation();
         let makes_key = matches!(operation, Operation::CreateKey | Operation::ReplicateKey);
         let tagging = (makes_key && input.tags(Member::Tags).next().is_some()).then_some(&TAG_NEW_KEY);
+        // What cannot be a token adds nothing, and is refused below.
+        let (tokens, unusable) = tokens.map_or_else(|error| (Tokens::default(), Some(error)), |tokens| (tokens, None));
         let questions = || {
             let permissions = operation.permissions().iter().chain(tagging);
             permissions.map(|permission| Question {
@@ -56,6 +59,7 @@ impl Step<Resolved> for Authorize {
                 access_key: &access_key,
                 input: &input,
                 keys: &keys,
+                tokens: &tokens,
                 permission,
             })
         };
@@ -67,7 +71,9 @@ impl Step<Resolved> for Authorize {
                 leave.and(question.ask().map_err(|_| Exception::invalid_ciphertext())?);
             }
         }
-        grant_tokens(&input)?;
+        if let Some(error) = unusable {
+            return Err(error.into());
+        }
         for question in questions().filter(|question| !(hides && question.hidden())) {
             leave.and(question.ask()?);
         }
@@ -81,6 +87,7 @@ struct Question<'r> {
     access_key: &'r AccessKey,
     input: &'r Input,
     keys: &'r Keys,
+    tokens: &'r Tokens,
     permission: &'r Permission,
 }
 
@@ -96,7 +103,12 @@ impl Question<'_> {
     fn ask(&self) -> Result<Leave, Error> {
         let (operation, action) = (self.input.operation(), self.permission.action);
         match self.permission.resource {
-            Resource::Any => self.judge("*", None, Subject::Resource("*")),
+            Resource::Any => {
+                // What is listed is a principal's, and `*` in policies.
+                let resource = self.input.string(Member::RetiringPrincipal).filter(|_| lists_retirable(operation));
+                let resource = resource.unwrap_or("*");
+                self.judge(resource, None, Subject::Resource(resource))
+            }
             Resource::Alias => {
                 let name = self.input.string(Member::AliasName).unwrap_or_default();
                 let arn = AliasArn::new(self.context.region(), self.context.snapshot.account, name);
@@ -120,29 +132,27 @@ impl Question<'_> {
     }
 
     fn judge(&self, resource: &str, found: Option<&Found>, subject: Subject<'_>) -> Result<Leave, Error> {
-        let Self { context, access_key, input, keys, permission } = *self;
+        let Self { context, access_key, input, keys, permission, .. } = *self;
         let (principal, action) = (&*access_key.principal, permission.action);
         let caller = principal.arn.caller();
         let foreign = principal.arn.account() != context.snapshot.account;
-        let resource_policy = match found {
-            Some(Found { key, .. }) => {
+        let account = context.snapshot.account;
+        let of_resource = match (&keys.grant, found) {
+            // The key's policy has no say in who retires its grants.
+            (Some(grant), _) => OfResource::Account(grant.issuing_account),
+            (None, Some(Found { key, .. })) => {
                 OfResource::KeyPolicy { policy: key.policy.compiled(), account: key.arn.account() }
             }
-            // What is no key's is the caller's own account's, and of those only one is here.
-            None if foreign => {
-                record(&context.draft, action, &Decision::ImplicitDeny(Kind::Key), false);
-                return Err(Exception::access_denied(policy::foreign_message(caller, action, subject)).into());
-            }
-            None => OfResource::Nothing,
+            (None, None) => OfResource::Account(account),
         };
         let facts = Facts { context, principal, input, keys, found, action, resource };
         let policies = Policies {
             guardrail: context.snapshot.guardrail.as_ref().map(slice::from_ref),
-            resource: resource_policy,
+            resource: of_resource,
             boundary: principal.boundary.as_ref().map(slice::from_ref),
             session: principal.session_policy.as_ref().map(slice::from_ref),
             identity: &principal.policies,
-            grant: &|| None,
+            grant: &|| self.granted(&facts),
         };
         let request = Request { action, resource, caller: &principal.names, context: &facts };
         let decision = policy::evaluate(&request, &policies);
@@ -162,6 +172,37 @@ impl Question<'_> {
         };
         Err(Exception::access_denied(text).into())
     }
+
+    /// A grant that allows what is asked: of the key's, or the one that is to be retired.
+    fn granted(&self, facts: &Facts<'_>) -> Option<Granted> {
+        let Self { context, access_key, input, keys, permission, .. } = *self;
+        let caller = &access_key.principal.names;
+        if let Some(grant) = &keys.grant {
+            return grant.may_retire(caller).map(|to| Granted { id: grant.id, to });
+        }
+        let operation = GrantOperation::from_action(permission.action)?;
+        let (grants, now, tokens) = (&facts.found?.key.grants, context.received_at, self.tokens.ids());
+        let allowed = match operation {
+            GrantOperation::CreateGrant => {
+                let names = input.strings(Member::Operations).iter();
+                let asked = names.filter_map(|name| GrantOperation::from_name(name)).collect();
+                grants.allowing_grant(caller, asked, constraint(input).as_ref(), now, tokens)
+            }
+            operation => grants.allowing(caller, operation, facts.encryption_context(), now, tokens),
+        }?;
+        Some(Granted { id: allowed.grant.id, to: allowed.meant_as })
+    }
+}
+
+fn lists_retirable(operation: Operation) -> bool {
+    operation == Operation::ListRetirableGrants
+}
+
+/// The constraint of the grant that is to be made.
+fn constraint(input: &Input) -> Option<Constraint> {
+    let [equals, subset] = input.constraints();
+    let equals = equals.map(|pairs| Constraint::EncryptionContextEquals(pairs.clone()));
+    equals.or_else(|| subset.map(|pairs| Constraint::EncryptionContextSubset(pairs.clone())))
 }
 
 /// Judges, for a change of a key's policy, whether the caller could change it again: by the same facts as the request
@@ -173,16 +214,6 @@ pub(super) fn keeps_control(context: RequestContext, access_key: Arc<AccessKey>)
         let facts = Facts { context: &context, principal, input, keys, found, action, resource };
         policy::admits(policy, &Request { action, resource, caller: &principal.names, context: &facts })
     })
-}
-
-/// Refuses what cannot be a grant token. Well-formed ones add nothing: there are no grants yet.
-fn grant_tokens(input: &Input) -> Result<(), Exception> {
-    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
-    if input.strings(Member::GrantTokens).iter().all(|token| token.bytes().all(base64)) {
-        Ok(())
-    } else {
-        Err(Exception::invalid_grant_token())
-    }
 }
 
 /// Writes into the record what decided.
@@ -207,7 +238,7 @@ fn record(draft: &Draft, action: &'static str, decision: &Decision, danger_repor
                 (None, None) => audit::Reason { layer: Kind::Identity.label(), ..blank.clone() },
             };
             let layer = if grant.is_some() { "grant" } else { found.layer };
-            audit::Reason { decision: "Allow", layer, grant: grant.clone(), ..found }
+            audit::Reason { decision: "Allow", layer, grant: *grant, ..found }
         }
     });
 }

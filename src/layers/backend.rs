@@ -108,7 +108,7 @@ fn change(
         principal: Arc::clone(&access_key.principal),
         credentials: Arc::clone(&context.snapshot.credentials),
         accept_unknown_principals: context.snapshot.accept_unknown_principals,
-        through: leave.grant().cloned(),
+        through: leave.grant(),
         keeps_control: keeps_control(context, access_key),
     };
     let answer = backend.change(input, keys, region, requester, note);

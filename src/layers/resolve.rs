@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{Parsed, Step};
 use crate::aws::{AliasArn, Member, Resource};
-use crate::backend::local::{Keys, LocalBackend};
+use crate::backend::local::{Keys, LocalBackend, Tokens};
 use crate::credentials::AccessKey;
 use crate::error::Error;
-use crate::kms::Input;
+use crate::kms::{Exception, Input};
 use crate::limits::BodyReservation;
 use crate::stage::RequestContext;
 
@@ -18,6 +18,8 @@ pub struct Resolved {
     pub(super) access_key: Arc<AccessKey>,
     pub(super) input: Input,
     pub(super) keys: Keys,
+    /// What its grant tokens stand for, or why they cannot be used.
+    pub(super) tokens: Result<Tokens, Exception>,
     pub(super) held: BodyReservation,
     _made_here: (),
 }
@@ -39,7 +41,8 @@ impl Step<Parsed> for Resolve {
         for found in keys.iter() {
             context.draft.resource(&found.key.arn);
         }
-        Ok(Resolved { context, access_key, input, keys, held, _made_here: () })
+        let tokens = self.0.open_grant_tokens(&input);
+        Ok(Resolved { context, access_key, input, keys, tokens, held, _made_here: () })
     }
 }
 
@@ -101,9 +104,9 @@ mod tests {
 
     #[test]
     fn an_operation_that_is_not_served_is_refused_with_a_text_that_says_so() {
-        let error = refusal(&World::new(), "ListGrants", &json!({"KeyId": ALIAS}));
+        let error = refusal(&World::new(), "GetPublicKey", &json!({"KeyId": ALIAS}));
         assert_eq!(error.exception().kind().name(), "UnsupportedOperationException");
-        assert!(error.exception().message().unwrap().contains("ListGrants is not served"));
+        assert!(error.exception().message().unwrap().contains("GetPublicKey is not served"));
     }
 
     #[test]

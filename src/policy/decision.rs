@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Kind;
-use crate::aws::MeantAs;
+use crate::aws::{GrantId, MeantAs};
 
 /// What the policies say about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +26,14 @@ pub struct Allowed {
     /// The identity policy's statement, if one was needed.
     pub identity: Option<Arc<Reason>>,
     /// The grant, where no policy allows.
-    pub grant: Option<Arc<str>>,
+    pub grant: Option<GrantId>,
 }
 
 /// A grant that allows what is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Granted {
     /// The grant's id.
-    pub id: Arc<str>,
+    pub id: GrantId,
     /// What its grantee principal means the caller as.
     pub to: MeantAs,
 }

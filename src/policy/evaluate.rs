@@ -38,6 +38,8 @@ pub struct Policies<'p> {
 pub enum OfResource<'p> {
     /// It has no policy, or one that is not known here: the caller's identity policies decide.
     Nothing,
+    /// It is that account's, whose identity policies decide; nobody else is let in but by a grant.
+    Account(AccountId),
     /// The key's policy, which has to let the caller in.
     KeyPolicy {
         /// The policy.
@@ -101,7 +103,7 @@ impl<'r> Judge<'r> {
         let deny = |policies: Option<&'r [Arc<Compiled>]>| self.first(Effect::Deny, policies.unwrap_or_default());
         deny(*guardrail)
             .or_else(|| match resource {
-                OfResource::Nothing => None,
+                OfResource::Nothing | OfResource::Account(_) => None,
                 OfResource::KeyPolicy { policy, .. } => policy.denies(&self.subject),
             })
             .or_else(|| deny(*boundary))
@@ -113,6 +115,10 @@ impl<'r> Judge<'r> {
     fn by_policies(&self) -> Result<Allowed, Kind> {
         let (policy, account) = match self.policies.resource {
             OfResource::Nothing => return self.by_identity(None),
+            OfResource::Account(account) if account == self.subject.request.caller.account() => {
+                return self.by_identity(None);
+            }
+            OfResource::Account(_) => return Err(Kind::Key),
             OfResource::KeyPolicy { policy, account } => (policy, account),
         };
         let Allowances { itself, role, account: delegated } = policy.allows(&self.subject);

@@ -11,7 +11,7 @@ const ROWS: &[&[&str]] = &[
     &["hexadecimal"],
     &["clock", "secret", "random", "faults", "aws"],
     // The parts that decide, each by itself.
-    &["kms", "policy", "limits", "audit"],
+    &["kms", "policy", "grants", "limits", "audit"],
     // The verifier words its refusals as KMS does.
     &["sigv4"],
     &["credentials"],
@@ -31,7 +31,7 @@ const ROWS: &[&[&str]] = &[
 ];
 
 /// Bytes and values in, values out.
-const PURE: [&str; 4] = ["aws", "kms", "sigv4", "policy"];
+const PURE: [&str; 5] = ["aws", "kms", "sigv4", "policy", "grants"];
 /// What a pure module has no use for.
 const IMPURE: [&str; 7] = ["tokio", "Clock", "std::fs", "TcpStream", "std::env", "std::thread", "SystemTime"];
 

@@ -109,6 +109,36 @@ def import_token_vector() -> dict:
     }
 
 
+def grant_token_vector() -> dict:
+    """Operations are bits of the model's order: Decrypt 0, CreateGrant 9, DescribeKey 11."""
+    issued, created = 1_440_938_160_123_456, 1_440_938_100_000_001
+    grant_id = hashlib.sha256(b"a grant id").digest()
+    name, account = "orders", "111122223333"
+    grantee, retiring = f"arn:aws:iam::{account}:role/orders", f"arn:aws:iam::{account}:user/clerk"
+    pairs = {"tenant": "gr\u00fcn", "Order": ""}
+    key = kbkdf(ROOT_KEY, "kmsgate/v1/grant-token-key", STORE_ID, 32)
+    head = b"\x01\x01" + N + struct.pack(">qq", issued, created) + grant_id
+    head += struct.pack(">I", 1 << 0 | 1 << 9 | 1 << 11) + bytes([1, len(pairs)])
+    texts = [KEY_ARN, name, grantee, retiring, account]
+    texts += [text for pair in sorted(pairs.items(), key=lambda pair: pair[0].encode()) for text in pair]
+    fields = b"".join(struct.pack(">H", len(text.encode())) + text.encode() for text in texts)
+    return {
+        "key": key.hex(),
+        "nonce": N.hex(),
+        "issued_micros": issued,
+        "created_micros": created,
+        "grant_id": grant_id.hex(),
+        "key_arn": KEY_ARN,
+        "name": name,
+        "grantee": grantee,
+        "retiring": retiring,
+        "issuing_account": account,
+        "operations": ["Decrypt", "CreateGrant", "DescribeKey"],
+        "equals": pairs,
+        "token": base64.b64encode(head + fields + mac(key, head + fields)).decode(),
+    }
+
+
 def store_vector(format: int, rows: list[tuple[str, str, bytes]]) -> dict:
     revision = 7
     set_key = kbkdf(ROOT_KEY, "kmsgate/v1/store-set", STORE_ID, 32)
@@ -195,6 +225,7 @@ vectors = {
     "wrap": wrap_vector(),
     "imported_material_id": imported_material_id(),
     "import_token": import_token_vector(),
+    "grant_token": grant_token_vector(),
     "store": store_vector(2, [("key", "1234", b'{"a":1}'), ("alias", "alias/sch\u00f6n", b"")]),
     "format_1_store": store_vector(1, format_1_rows()),
     "transport": transport_vector(),

@@ -1,4 +1,4 @@
-//! Changes of keys and aliases: planned, committed and published by one thread, in that order.
+//! Changes of keys, aliases and grants: planned, committed and published by one thread, in that order.
 //!
 //! A change is planned against the newest state, so what a request saw when it was resolved is checked again. Changes
 //! that wait together are committed together; nobody is answered, and no reader sees anything, before the commit is
@@ -20,12 +20,14 @@ use tokio::sync::oneshot;
 
 use super::directory::{Alias, Directory};
 use super::due::{self, Event};
+use super::grant_records::{grant_row, of_grant};
 use super::key::KeyView;
 use super::records::{self, Records};
 use super::store::{Change, Store};
 use crate::audit::{self, Writer};
-use crate::aws::{AliasName, KeyArn, Region};
+use crate::aws::{AliasName, GrantId, KeyArn, Region};
 use crate::clock::{Clock, Timestamp};
+use crate::grants::Grant;
 use crate::kms::{Answer, Exception, ExceptionKind};
 
 /// How many changes may wait; as many as requests may be in flight by default.
@@ -40,12 +42,16 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) enum Edit {
     /// Puts a key in the place of the one with its ARN, or adds it.
     PutKey(Box<KeyView>),
-    /// Takes a key away, its material and its aliases with it.
+    /// Takes a key away, its material, its aliases and its grants with it.
     RemoveKey(KeyArn),
     /// Points an alias of that region at a key there, whether or not there was one of that name.
     PutAlias(Region, AliasName, Alias),
     /// Takes an alias of that region away.
     RemoveAlias(Region, AliasName),
+    /// Gives a key a grant, which is seen without its token from that time on.
+    PutGrant(Arc<Grant>, Option<Timestamp>),
+    /// Takes a grant of a key away.
+    RemoveGrant(KeyArn, GrantId),
 }
 
 impl Edit {
@@ -262,9 +268,13 @@ impl Committer {
                 Edit::PutKey(key) => rows.put(self.records.key(key)?),
                 Edit::PutAlias(region, name, alias) => rows.put(Records::alias(region, name, *alias)?),
                 Edit::RemoveAlias(region, name) => rows.delete(records::alias_row(region, name)),
+                Edit::PutGrant(grant, _) => rows.put(of_grant(grant)?),
+                Edit::RemoveGrant(key, id) => rows.delete(grant_row(key, *id)),
                 Edit::RemoveKey(arn) => {
                     let aliases = directory.key(arn).into_iter().flat_map(|key| &key.aliases);
                     aliases.for_each(|name| rows.delete(records::alias_row(arn.region(), name)));
+                    let grants = directory.key(arn).into_iter().flat_map(|key| key.grants.following(None));
+                    grants.for_each(|grant| rows.delete(grant_row(arn, grant.id)));
                     rows.delete(records::key_row(arn));
                 }
             }
@@ -276,6 +286,8 @@ impl Committer {
                 Edit::RemoveKey(arn) => directory.remove(&arn),
                 Edit::PutAlias(region, name, alias) => directory.put_alias(&region, name, alias),
                 Edit::RemoveAlias(region, name) => directory.remove_alias(&region, &name),
+                Edit::PutGrant(grant, visible_from) => directory.put_grant(grant, visible_from),
+                Edit::RemoveGrant(key, id) => directory.remove_grant(&key, id),
             }
         }
         Ok(())

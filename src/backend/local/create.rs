@@ -13,6 +13,7 @@ use super::records::Records;
 use super::{Site, key_policy, metadata, tags};
 use crate::aws::{KeyArn, Member, Region, Tags};
 use crate::clock::Timestamp;
+use crate::grants::Grants;
 use crate::kms::{Answer, Exception, Input, JsonObject};
 use crate::limits::Subject;
 use crate::random::{self, Exhausted};
@@ -102,6 +103,7 @@ pub(super) fn new_key(
         tags: asked.tags,
         policy: Arc::clone(&site.default_policy),
         aliases: Box::default(),
+        grants: Grants::default(),
         quota: Subject::of(arn.as_str()),
         materials,
         arn,

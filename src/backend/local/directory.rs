@@ -3,15 +3,18 @@
 //! The maps are persistent: a changed one shares all but a path of nodes with the one before, so a change costs the
 //! same with ten keys or a hundred thousand, and readers keep what they took without a lock.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
 use super::key::{KeyView, Origin};
 use super::names::Names;
-use crate::aws::{AliasName, KeyArn, KeyId, Region};
+use crate::aws::{AliasName, GrantId, KeyArn, KeyId, Region, canonical_principal};
 use crate::clock::Timestamp;
+use crate::grants::Grant;
 use crate::kms::Exception;
 
 /// An alias and what it points to.
@@ -37,11 +40,25 @@ impl Aliased {
     }
 }
 
+/// Where a grant that names a retiring principal stands among those of its region: by a hash of that principal, which
+/// leads to the grant and is not trusted further.
+fn retirable(grant: &Grant) -> Option<(u64, GrantId)> {
+    Some((hash(grant.retiring.as_deref()?), grant.id))
+}
+
+fn hash(principal: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    canonical_principal(principal).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What there is in one region: keys by id, aliases by name, both in the order in which lists have them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Regional {
     pub(super) keys: OrdMap<KeyId, Arc<KeyView>>,
     pub(super) aliases: OrdMap<AliasName, Aliased>,
+    /// The keys of grants that name a retiring principal.
+    retirable: OrdMap<(u64, GrantId), KeyId>,
     /// `None` while a store is loaded: all names are then given their places at once.
     names: Option<Names>,
 }
@@ -89,6 +106,24 @@ impl Regional {
             self.aliases.remove(name);
         }
         Some(old)
+    }
+
+    /// The grants that name this retiring principal, by their ids, behind `after` or all.
+    pub(super) fn retirable_by(&self, principal: &str, after: Option<GrantId>) -> impl Iterator<Item = &Arc<Grant>> {
+        let (hash, canonical) = (hash(principal), canonical_principal(principal).to_owned());
+        let lowest = || Bound::Included((hash, GrantId::LOWEST));
+        let from = after.map_or_else(lowest, |id| Bound::Excluded((hash, id)));
+        let found = self.retirable.range((from, Bound::Unbounded)).take_while(move |((own, _), _)| *own == hash);
+        let grants = found.filter_map(|((_, id), key)| self.key(*key)?.grants.get(*id));
+        grants.filter(move |grant| grant.retiring.as_deref().map(canonical_principal) == Some(&*canonical))
+    }
+
+    /// Lets `change` change a key that is there.
+    fn change(&mut self, id: KeyId, change: impl FnOnce(&mut KeyView)) {
+        let Some(place) = self.keys.get_mut(&id) else { return };
+        change(Arc::make_mut(place));
+        let key = Arc::clone(place);
+        self.lead_to(&key);
     }
 
     /// Lets `change` change the aliases of a key that is there.
@@ -180,6 +215,9 @@ impl Directory {
     pub(super) fn remove(&mut self, arn: &KeyArn) {
         let Some(regional) = self.region_mut(arn.region()) else { return };
         let Some(old) = regional.remove(arn.id()) else { return };
+        for place in old.grants.following(None).filter_map(|grant| retirable(grant)) {
+            regional.retirable.remove(&place);
+        }
         self.reschedule(arn.clone(), old.due(), None);
     }
 
@@ -193,6 +231,25 @@ impl Directory {
         if let Some(new) = new {
             self.due.insert((new, arn));
         }
+    }
+
+    /// Gives a key that is there a grant, which is seen without its token from `visible_from` on.
+    pub(super) fn put_grant(&mut self, grant: Arc<Grant>, visible_from: Option<Timestamp>) {
+        let Some(regional) = self.region_mut(grant.key.region()) else { return };
+        if let Some(place) = retirable(&grant) {
+            regional.retirable.insert(place, grant.key.id());
+        }
+        regional.change(grant.key.id(), |key| key.grants.insert(grant, visible_from));
+    }
+
+    /// Takes a grant of a key away.
+    pub(super) fn remove_grant(&mut self, arn: &KeyArn, id: GrantId) {
+        let Some(regional) = self.region_mut(arn.region()) else { return };
+        let Some(grant) = regional.key(arn.id()).and_then(|key| key.grants.get(id)).map(Arc::clone) else { return };
+        if let Some(place) = retirable(&grant) {
+            regional.retirable.remove(&place);
+        }
+        regional.change(arn.id(), |key| _ = key.grants.remove(id));
     }
 
     /// Points an alias at a key that is there, and away from the one it pointed to so far.

@@ -27,6 +27,8 @@ pub(super) enum Label {
     KeyTag,
     /// The key that seals a store's import tokens, from the root key.
     ImportToken,
+    /// The key that authenticates a store's grant tokens, from the root key.
+    GrantToken,
     /// The key that wraps the key material of one file of keys, from a transport key.
     TransportWrapping,
     /// The key that authenticates such a file, from a transport key.
@@ -49,6 +51,7 @@ impl Label {
             Self::RootKeyCheck => "kmsgate/v1/root-key-check",
             Self::KeyTag => "kmsgate/v1/key-tag",
             Self::ImportToken => "kmsgate/v1/import-token-key",
+            Self::GrantToken => "kmsgate/v1/grant-token-key",
             Self::TransportWrapping => "kmsgate/v1/transport-wrapping",
             Self::TransportFile => "kmsgate/v1/transport-file",
             Self::SeededMaterialId => "kmsgate/v1/seeded-material-id",

@@ -13,6 +13,7 @@ use super::materials::Materials;
 use super::message::Sealer;
 use crate::aws::{AliasName, KeyArn, KeyId, KeyMaterialId, Region, Tags};
 use crate::clock::Timestamp;
+use crate::grants::Grants;
 use crate::kms::Exception;
 use crate::limits::Subject;
 
@@ -142,6 +143,8 @@ pub struct KeyView {
     pub policy: Arc<AttachedPolicy>,
     /// The aliases that point to it, sorted.
     pub aliases: Box<[AliasName]>,
+    /// What it lets whom do beside all policies.
+    pub grants: Grants,
     /// Whose quota requests for it use up.
     pub quota: Subject,
     /// What encrypts under it, and what did.

@@ -16,6 +16,7 @@ use super::transport_key::TransportKey;
 use crate::aws::{AccountId, AliasName, Region};
 use crate::clock::{Clock, Timestamp};
 use crate::faults::{Fault, Faults};
+use crate::grants::Grants;
 
 /// What was imported.
 #[derive(Debug)]
@@ -91,7 +92,11 @@ fn addition(key: &KeyView, carried: &Directory) -> Addition {
     let regional = carried.region(key.arn.region()).ok();
     let dated = |name: &AliasName| Some((name.clone(), regional?.aliases.get(name)?.alias()));
     let aliases = key.aliases.iter().filter_map(dated).collect();
-    Addition { place: String::new(), key: KeyView { aliases: Box::default(), ..key.clone() }, aliases }
+    Addition {
+        place: String::new(),
+        key: KeyView { aliases: Box::default(), grants: Grants::default(), ..key.clone() },
+        aliases,
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ mod due;
 mod gcm;
 #[cfg(test)]
 mod golden;
+mod grant_pages;
+mod grant_records;
+mod grants;
 mod import;
 mod import_token;
 mod import_wrapping;
@@ -72,6 +75,7 @@ use site::Site;
 pub use additions::Added;
 pub use attached_policy::AttachedPolicy;
 pub use changes::Done;
+pub use grants::Tokens;
 pub use import::DEFAULT_EXPIRATION_MODEL;
 pub use key::{ENCRYPTION_ALGORITHM, KeyState, KeyView, MultiRegion, Origin, Rotation};
 pub use key_spec::{KeySpec, KeyUsage};
@@ -128,7 +132,7 @@ impl LocalBackend {
         key_pairs::is_slow(input) || imports.contains(&input.operation())
     }
 
-    /// Carries out an operation that changes something, whether or not the future that it returns is waited for.
+    /// Carries out an operation that changes something, for `requester`, whether or not the future that it returns is waited for.
     /// `done` is told the outcome first.
     ///
     /// # Errors

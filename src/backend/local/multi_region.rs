@@ -20,6 +20,7 @@ use super::records::Records;
 use super::{Keys, Site, create, current, key_policy, manage, metadata, states, tags};
 use crate::aws::{KeyArn, Member, Region};
 use crate::clock::Timestamp;
+use crate::grants::Grants;
 use crate::kms::{Answer, Exception, ExceptionKind, Input, JsonObject};
 use crate::limits::Subject;
 
@@ -69,6 +70,7 @@ pub(super) fn replicate(change: &Change<'_>) -> Planned {
         tags,
         policy,
         aliases: Box::default(),
+        grants: Grants::default(),
         quota: Subject::of(arn.as_str()),
         materials: materials_of_replica(records, key, &arn),
         multi_region: Some(Arc::clone(&names)),

@@ -7,8 +7,8 @@ use super::material::KeyMaterial;
 use super::records::Records;
 use super::requester::Requester;
 use super::{
-    Keys, LocalBackend, Site, aliases, create, data_keys, describe, import, key_pairs, key_policy, manage,
-    multi_region, rotation, tags,
+    Keys, LocalBackend, Site, aliases, create, data_keys, describe, grant_pages, grants, import, key_pairs, key_policy,
+    manage, multi_region, rotation, tags,
 };
 use crate::aws::{Operation as Op, Region};
 use crate::clock::Timestamp;
@@ -96,6 +96,13 @@ pub(super) const fn handler(operation: Op) -> Option<Handler> {
 
         Op::ReplicateKey => Change(|c| multi_region::replicate(&c)),
         Op::UpdatePrimaryRegion => Change(|c| multi_region::update_primary_region(c.directory, c.input, c.keys)),
+
+        Op::CreateGrant => Change(|c| grants::create(&c)),
+        Op::ListGrants => Answer(|q| grant_pages::list(q.input, q.keys)),
+        Op::ListRetirableGrants => {
+            Answer(|q| grant_pages::list_retirable(q.region, &q.backend.directory.load(), q.input))
+        }
+        Op::RetireGrant | Op::RevokeGrant => Change(|c| grants::remove(&c)),
 
         _ => return None,
     })

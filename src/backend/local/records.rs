@@ -1,4 +1,4 @@
-//! Keys and aliases as rows of the store, and back. A key's row holds its material too, wrapped.
+//! Keys and aliases as rows of the store, and back; grants are in [`grant_records`](super::grant_records). A key's row holds its material too, wrapped.
 //!
 //! The store authenticates rows as they are, so what is read here was written here, under this root key; what does
 //! not fit all the same is of another version, or a defect.
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Site;
 use super::attached_policy::AttachedPolicy;
 use super::directory::{Alias, Directory};
+use super::grant_records::{grant_row, read_grant};
 use super::import_token::{self, ImportToken, InvalidToken};
 use super::key::{KeyState, KeyView, MultiRegion, Origin, Rotation};
 use super::key_spec::{KeySpec, KeyUsage};
@@ -27,6 +28,7 @@ use super::store::{Kind, Row, RowId};
 use super::store_id::StoreId;
 use crate::aws::{AliasName, KeyArn, KeyId, Region, Tags};
 use crate::clock::Timestamp;
+use crate::grants::{Grant, GrantToken, Grants, TokenKey};
 use crate::kms::Exception;
 use crate::limits::Subject;
 use crate::policy::Fault;
@@ -38,6 +40,7 @@ pub(super) struct Records {
     wrapping: WrappingKey,
     tagger: KeyTagger,
     import_tokens: Arc<ImportTokenKey>,
+    grant_tokens: TokenKey,
 }
 
 /// A row that cannot be read.
@@ -151,6 +154,7 @@ impl Records {
             wrapping: root_key.wrapping_key(),
             tagger: root_key.key_tagger(&store),
             import_tokens: Arc::new(root_key.import_token_key(&store)),
+            grant_tokens: root_key.grant_token_key(&store),
         }
     }
 
@@ -158,7 +162,7 @@ impl Records {
     /// as those of this store.
     pub(super) fn of_file(&self, file: StoreId, wrapping: WrappingKey) -> Self {
         let (tagger, import_tokens) = (self.tagger.clone(), Arc::clone(&self.import_tokens));
-        Self { store: file, wrapping, tagger, import_tokens }
+        Self { store: file, wrapping, tagger, import_tokens, grant_tokens: self.grant_tokens.clone() }
     }
 
     /// What marks this store's blobs as its own.
@@ -185,6 +189,16 @@ impl Records {
     ) -> Result<ImportToken, InvalidToken> {
         let binding = import_token::Binding { store: &self.store, key_arn: arn };
         ImportToken::open(token, &self.import_tokens, &binding, now)
+    }
+
+    /// A token of a grant in the form for clients, another one each time.
+    pub(super) fn seal_grant_token(&self, grant: &Arc<Grant>, now: Timestamp) -> Result<String, Exhausted> {
+        GrantToken { grant: Arc::clone(grant), issued: now }.seal(&self.grant_tokens)
+    }
+
+    /// A token that this store made.
+    pub(super) fn open_grant_token(&self, token: &str) -> Result<GrantToken, Exception> {
+        GrantToken::open(token, &self.grant_tokens).map_err(|_| Exception::invalid_grant_token())
     }
 
     pub(super) fn key(&self, key: &KeyView) -> Result<Row, Exception> {
@@ -287,6 +301,7 @@ impl Records {
             tags: record.tags,
             policy: read_policy(record.policy, site, policies)?,
             aliases: Box::default(),
+            grants: Grants::default(),
             quota: Subject::of(arn.as_str()),
             materials,
             arn,
@@ -372,14 +387,15 @@ pub(super) struct Loader<'s> {
     keys: Vec<Arc<KeyView>>,
     aliases: Vec<(Region, AliasName, Alias)>,
     policies: Policies,
+    grants: Vec<Arc<Grant>>,
     unreadable: Option<UnreadableRow>,
 }
 
 impl<'s> Loader<'s> {
     /// For a store that holds the keys of `site`.
     pub(super) fn new(records: Records, site: &'s Site) -> Self {
-        let (keys, aliases, policies) = (Vec::new(), Vec::new(), Policies::new());
-        Self { records, site, keys, aliases, policies, unreadable: None }
+        let (keys, aliases, grants, policies) = (Vec::new(), Vec::new(), Vec::new(), Policies::new());
+        Self { records, site, keys, aliases, grants, policies, unreadable: None }
     }
 
     /// Reads one row. What cannot be read waits for [`Self::finish`]: that the store was edited is to be said first.
@@ -396,6 +412,7 @@ impl<'s> Loader<'s> {
                 self.keys.push(Arc::new(key));
             }
             Kind::Alias => self.aliases.push(read_alias(row)?),
+            Kind::Grant => self.grants.push(read_grant(row, self.site)?),
             Kind::Material => return Err("there are no such rows in this format".into()),
         }
         Ok(())
@@ -403,7 +420,7 @@ impl<'s> Loader<'s> {
 
     /// What was read.
     pub(super) fn finish(self) -> Result<(Records, Directory), UnreadableRow> {
-        let Self { records, site, keys, aliases, unreadable, .. } = self;
+        let Self { records, site, keys, aliases, grants, unreadable, .. } = self;
         if let Some(unreadable) = unreadable {
             return Err(unreadable);
         }
@@ -419,6 +436,15 @@ impl<'s> Loader<'s> {
                 return Err(UnreadableRow { row: alias_row(region, name), reason: "its key is not there".into() });
             }
             directory.put_alias(region, name.clone(), *alias);
+        }
+        for grant in grants {
+            if directory.key(&grant.key).is_none() {
+                return Err(UnreadableRow {
+                    row: grant_row(&grant.key, grant.id),
+                    reason: "its key is not there".into(),
+                });
+            }
+            directory.put_grant(grant, None);
         }
         Ok((records, directory.loaded()))
     }
@@ -478,17 +504,17 @@ fn state(name: &str, deletion_micros: Option<i64>, pending_window_days: Option<u
     }
 }
 
-fn row<T: Serialize>(id: RowId, record: &T) -> Result<Row, Exception> {
+pub(super) fn row<T: Serialize>(id: RowId, record: &T) -> Result<Row, Exception> {
     let body = serde_json::to_vec(record).map_err(|error| Exception::kms_internal().with_detail(error.to_string()))?;
     Ok(Row { id, body })
 }
 
-fn read<T: DeserializeOwned>(row: &Row) -> Result<T, String> {
+pub(super) fn read<T: DeserializeOwned>(row: &Row) -> Result<T, String> {
     serde_json::from_slice(&row.body).map_err(text)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` wants a function")]
-fn text<E: ToString>(error: E) -> String {
+pub(super) fn text<E: ToString>(error: E) -> String {
     error.to_string()
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Keys;
-use crate::aws::KeyArn;
+use crate::aws::{GrantId, KeyArn};
 use crate::credentials::{Credentials, Principal};
 use crate::kms::Input;
 use crate::policy::KeyPolicy;
@@ -15,10 +15,10 @@ pub struct Requester {
     pub principal: Arc<Principal>,
     /// All principals there are.
     pub credentials: Arc<Credentials>,
-    /// Whether key policies and grants may name others.
+    /// Whether key policies and grants may name others, of which nobody can say whether they are there.
     pub accept_unknown_principals: bool,
-    /// The grant without which it would not be allowed, if there is one.
-    pub through: Option<Arc<str>>,
+    /// The grant whose leave the call rests on, if no policy gives it: `CreateGrant` then passes on no more than that.
+    pub through: Option<GrantId>,
     /// Whether that policy of that key would let the caller change it again.
     pub keeps_control: KeepsControl,
 }
@@ -36,14 +36,17 @@ impl Requester {
 
 impl fmt::Debug for Requester {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Requester").field("principal", &self.principal.arn.caller()).finish_non_exhaustive()
+        let (caller, through) = (self.principal.arn.caller(), &self.through);
+        f.debug_struct("Requester").field("caller", &caller).field("through", through).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 impl Requester {
-    /// For tests: the only principal there is, without policies, of whose requests nothing else is known.
-    pub(crate) fn alone(arn: &crate::credentials::PrincipalArn) -> Self {
+    /// The principal of that ARN, without policies, of whose requests nothing is known; beside it there are those of
+    /// `others`.
+    pub(crate) fn of_test(arn: &str, others: &[&str]) -> Self {
+        use crate::aws::Tags;
         use crate::credentials::AccessKey;
         use crate::policy::{self, ConditionKey, Request, RequestContext, Values};
         use crate::secret::Secret;
@@ -54,14 +57,18 @@ impl Requester {
                 Values::Absent
             }
         }
-        let principal =
-            Arc::new(Principal::new(arn.clone(), "AIDACKCEVSQ6C2EXAMPLE", crate::aws::Tags::default(), Vec::new()));
-        let id = "AKIAIOSFODNN7EXAMPLE".parse().unwrap();
-        let key = AccessKey::new(&principal, "AIDACKCEVSQ6C2EXAMPLE", &id, Secret::new("nobody's".to_owned()));
-        let caller = principal.names.clone();
+        let id = "AIDACKCEVSQ6C2EXAMPLE";
+        let principal = |arn: &str| Arc::new(Principal::new(arn.parse().unwrap(), id, Tags::default(), Vec::new()));
+        let key = |(number, arn): (usize, &&str)| {
+            let key_id = format!("AKIAEXAMPLE{number:09}").parse().unwrap();
+            let key = AccessKey::new(&principal(arn), id, &key_id, Secret::new(String::new()));
+            (key_id, Arc::new(key))
+        };
+        let credentials = others.iter().chain([&arn]).enumerate().map(key).collect();
+        let (principal, caller) = (principal(arn), principal(arn).names.clone());
         Self {
             principal,
-            credentials: Arc::new([(id, Arc::new(key))].into_iter().collect()),
+            credentials: Arc::new(credentials),
             accept_unknown_principals: false,
             through: None,
             keeps_control: Box::new(move |policy, key, _, _| {

@@ -6,10 +6,12 @@ use super::blob::Blob;
 use super::directory::Regional;
 use super::key::{KeyView, Origin};
 use super::key_tag::KeyTagger;
-use super::{LocalBackend, Site, import, multi_region, operations};
+use super::records::Records;
+use super::{LocalBackend, Site, grant_pages, grants, import, multi_region, operations};
 use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Region, Resource};
 use crate::clock::Clock;
 use crate::credentials::PrincipalArn;
+use crate::grants::Grant;
 use crate::kms::{Exception, Input};
 use crate::policy;
 
@@ -22,6 +24,8 @@ pub struct Keys {
     /// The key that something is taken from: that which `ReEncrypt`'s ciphertext is under, or `UpdateAlias`'s alias has
     /// pointed to so far, or that which `UpdatePrimaryRegion` makes the primary key, if there is such a replica.
     pub source: Option<Found>,
+    /// For `RetireGrant`: the grant, which says who may retire it.
+    pub grant: Option<Arc<Grant>>,
 }
 
 /// A key that was found.
@@ -36,7 +40,7 @@ pub struct Found {
 /// How a request names a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamedBy {
-    /// By its id or ARN.
+    /// By its id or ARN, or by a token of a grant for it.
     Key,
     /// By this alias, with its prefix and without the rest of its ARN.
     Alias(Box<str>),
@@ -104,11 +108,16 @@ impl LocalBackend {
                 let replica = key.as_ref().and_then(|found| multi_region::replica(&directory, &found.key, input));
                 (key, replica.map(|key| Found { key: Arc::clone(key), by: NamedBy::Key }))
             }
+            Operation::RetireGrant => return place.of_grant(input, caller, &self.records),
+            Operation::ListRetirableGrants => {
+                grant_pages::of_own_account(input, caller)?;
+                (None, None)
+            }
             Operation::DeleteAlias => (place.aliased(input, caller)?, None),
             _ if !Self::serves(operation) => return Err(operations::not_served(operation)),
             _ => (operation.key().map(named).transpose()?.flatten(), None),
         };
-        Ok(Keys { main, source })
+        Ok(Keys { main, source, grant: None })
     }
 }
 
@@ -174,6 +183,20 @@ impl Place<'_> {
             (key.ok_or_else(Exception::invalid_ciphertext)?, NamedBy::ForeignCiphertext)
         };
         Ok(self.found(key, by))
+    }
+
+    /// The grant that is to be retired, and its key. Who has its token knows which key it is.
+    fn of_grant(&self, input: &Input, caller: &PrincipalArn, records: &Records) -> Result<Keys, Exception> {
+        let main = match grants::token_to_retire(input)? {
+            None => self.named(input, Member::KeyId, caller)?,
+            Some(token) => {
+                let key = self.keys.key(records.open_grant_token(token)?.grant.key.id());
+                Some(self.found(key.ok_or_else(Exception::invalid_grant_token)?, NamedBy::Key))
+            }
+        };
+        let key = main.as_ref().map(|found| &found.key).ok_or_else(super::unresolved)?;
+        let grant = Some(grants::named(records, input, key, self.clock.now())?);
+        Ok(Keys { main, source: None, grant })
     }
 
     /// The key as it is now: imported material that has expired is not there any more, also where its removal is yet to

@@ -16,6 +16,7 @@ use super::key_tag::KeyTagger;
 use super::store_id::StoreId;
 use crate::credentials::private;
 use crate::faults::Fault;
+use crate::grants::TokenKey;
 use crate::random;
 use crate::secret::Secret;
 
@@ -91,6 +92,11 @@ impl RootKey {
     /// The key that seals the import tokens of the store with this id.
     pub(super) fn import_token_key(&self, store: &StoreId) -> ImportTokenKey {
         ImportTokenKey(self.derive(Label::ImportToken, store.as_bytes()))
+    }
+
+    /// The key that authenticates the grant tokens of the store with this id.
+    pub(super) fn grant_token_key(&self, store: &StoreId) -> TokenKey {
+        TokenKey::new(self.derive(Label::GrantToken, store.as_bytes()).expose())
     }
 
     /// The keys that authenticate the store with this id.

@@ -23,6 +23,7 @@ use super::{AttachedPolicy, LocalBackend};
 use crate::aws::{AliasName, KeyArn, Tags};
 use crate::clock::Timestamp;
 use crate::faults::Faults;
+use crate::grants::Grants;
 use crate::kms::Exception;
 use crate::limits::Subject;
 use crate::secret::Secret;
@@ -129,6 +130,7 @@ impl Seed {
             tags: self.tags.clone(),
             policy: Arc::clone(&self.policy),
             aliases: Box::default(),
+            grants: Grants::default(),
             quota: Subject::of(arn.as_str()),
             materials: materials.unwrap_or_default(),
             arn,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::attached_policy::AttachedPolicy;
 use super::records;
@@ -16,6 +17,8 @@ pub(super) struct Site {
     pub(super) regions: Arc<[Region]>,
     /// The policy of every key that was created without one.
     pub(super) default_policy: Arc<AttachedPolicy>,
+    /// For so long a new grant is used by its token alone. Zero, unless a test wants it as at AWS.
+    pub(super) grant_propagation_delay: Duration,
 }
 
 impl Site {
@@ -23,7 +26,7 @@ impl Site {
     pub(super) fn new(account: AccountId, regions: &[Region]) -> Self {
         let partition = regions.first().map_or("aws", |region| region.partition().as_str());
         let default_policy = Arc::new(AttachedPolicy::default_of(account, partition));
-        Self { account, regions: regions.into(), default_policy }
+        Self { account, regions: regions.into(), default_policy, grant_propagation_delay: Duration::ZERO }
     }
 
     /// Whose keys these rows are; `None` if there is no key.

@@ -22,6 +22,12 @@ use crate::kms::{Answer, Exception, Input};
 
 pub(super) const ACCOUNT: &str = "111122223333";
 pub(super) const CALLER: &str = "arn:aws:iam::111122223333:user/orders";
+/// Who is known beside a caller.
+const OTHERS: &[&str] = &[
+    "arn:aws:iam::111122223333:user/clerk",
+    "arn:aws:iam::111122223333:role/team/bills",
+    "arn:aws:iam::444455556666:user/stranger",
+];
 /// A key that is never there.
 pub(super) const NO_KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 
@@ -208,11 +214,21 @@ impl Local {
     }
 
     fn call_by(&self, caller: &str, region: &Region, operation: Operation, body: &Value) -> Result<Value, Exception> {
-        let caller: PrincipalArn = caller.parse().unwrap();
+        self.call_for(Requester::of_test(caller, OTHERS), region, operation, body)
+    }
+
+    pub(super) fn call_for(
+        &self,
+        requester: Requester,
+        region: &Region,
+        operation: Operation,
+        body: &Value,
+    ) -> Result<Value, Exception> {
+        let caller: PrincipalArn = requester.principal.arn.clone();
         let input = Input::parse(operation, body.to_string().as_bytes())?;
         let keys = self.backend.resolve(&input, &caller, region)?;
         let answer = if operation.mutating() {
-            wait(self.backend.change(input, keys, region.clone(), Requester::alone(&caller), Box::new(|_| ())))
+            wait(self.backend.change(input, keys, region.clone(), requester, Box::new(|_| ())))
         } else {
             self.backend.answer(&input, &keys, region)
         }?;

@@ -11,6 +11,7 @@ use crate::backend::local::{
     NamedBy, Origin,
 };
 use crate::credentials::Principal;
+use crate::grants::Constraint;
 use crate::kms::Input;
 use crate::policy::{CaselessName, ConditionKey, RequestContext, Values};
 use crate::stage;
@@ -53,6 +54,11 @@ impl RequestContext for Facts<'_> {
             Key::ScheduleKeyDeletionPendingWindowInDays => self.pending_window(),
             Key::RequestTag(name) => self.request_tag(name),
             Key::TagKeys => self.tag_keys(),
+            Key::GrantConstraintType => Values::optional(self.grant_constraint_type()),
+            Key::GrantIsForAwsResource => self.grant_is_for_aws_resource(),
+            Key::GrantOperations => self.grant_operations(),
+            Key::GranteePrincipal => self.of_new_grant(Member::GranteePrincipal),
+            Key::RetiringPrincipal => self.of_new_grant(Member::RetiringPrincipal),
             Key::PrimaryRegion => Values::optional(self.input.string(Member::PrimaryRegion)),
             Key::ReplicaRegion => Values::optional(self.input.string(Member::ReplicaRegion)),
             _ => self.about_key(key).or_else(|| self.about_principal(key)).unwrap_or_else(|| self.about_call(key)),
@@ -61,13 +67,46 @@ impl RequestContext for Facts<'_> {
 }
 
 impl Facts<'_> {
-    /// Which pairs count: `ReEncrypt` has a context for each side.
-    fn encryption_context(&self) -> &EncryptionContext {
-        self.input.context(match self.action {
-            "kms:ReEncryptFrom" => Member::SourceEncryptionContext,
-            "kms:ReEncryptTo" => Member::DestinationEncryptionContext,
-            _ => Member::EncryptionContext,
-        })
+    /// Which pairs count: `ReEncrypt` has a context for each side, and of a grant it is those that its constraint wants.
+    pub(super) fn encryption_context(&self) -> &EncryptionContext {
+        match self.action {
+            "kms:CreateGrant" => {
+                self.input.constraints().into_iter().flatten().next().unwrap_or(EncryptionContext::EMPTY)
+            }
+            "kms:RetireGrant" => self.constraint_to_retire().map_or(EncryptionContext::EMPTY, Constraint::pairs),
+            "kms:ReEncryptFrom" => self.input.context(Member::SourceEncryptionContext),
+            "kms:ReEncryptTo" => self.input.context(Member::DestinationEncryptionContext),
+            _ => self.input.context(Member::EncryptionContext),
+        }
+    }
+
+    /// The constraint of the grant that is to be retired.
+    fn constraint_to_retire(&self) -> Option<&Constraint> {
+        self.keys.grant.as_ref()?.constraint.as_ref()
+    }
+
+    fn grant_constraint_type(&self) -> Option<&'static str> {
+        let [equals, subset] = self.input.constraints().map(|constraint| constraint.is_some());
+        let retired = self.constraint_to_retire();
+        let equals = equals || retired.is_some_and(Constraint::is_exact);
+        let subset = subset || retired.is_some_and(|constraint| !constraint.is_exact());
+        if equals { Some("EncryptionContextEquals") } else { subset.then_some("EncryptionContextSubset") }
+    }
+
+    /// What grants are made with, listed by and revoked by: no service of AWS's does so here.
+    fn grant_is_for_aws_resource(&self) -> Values<'_> {
+        let about_grants = [Operation::CreateGrant, Operation::ListGrants, Operation::RevokeGrant];
+        if about_grants.contains(&self.input.operation()) { Values::boolean(false) } else { Values::Absent }
+    }
+
+    fn grant_operations(&self) -> Values<'_> {
+        Values::many(self.input.strings(Member::Operations).iter().map(String::as_str))
+    }
+
+    /// A member of `CreateGrant` alone: the lists of grants are filtered by such names too.
+    fn of_new_grant(&self, member: Member) -> Values<'_> {
+        let creates = self.input.operation() == Operation::CreateGrant;
+        Values::optional(self.input.string(member).filter(|_| creates))
     }
 
     fn encryption_context_value(&self, name: &CaselessName) -> Values<'_> {

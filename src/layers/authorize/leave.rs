@@ -3,10 +3,8 @@
 //! Architecture invariant: both are made here alone, of a decision, and cannot be copied; the backend takes one with
 //! every request.
 
-use std::sync::Arc;
-
 use super::Question;
-use crate::aws::Operation;
+use crate::aws::{GrantId, Operation};
 use crate::policy::{Allowed, Decision, Kind};
 
 /// Why a request may be carried out.
@@ -21,7 +19,7 @@ pub(in crate::layers) enum Leave {
 /// Proof that every permission is there.
 #[derive(Debug)]
 pub(in crate::layers) struct Permit {
-    grant: Option<Arc<str>>,
+    grant: Option<GrantId>,
 }
 
 /// Proof that nothing denies explicitly, for a principal that may be let through where nothing allows.
@@ -48,7 +46,7 @@ impl Leave {
 
     /// That one permission is there.
     pub(super) fn allowed(allowed: &Allowed) -> Self {
-        Self::Permit(Permit { grant: allowed.grant.clone() })
+        Self::Permit(Permit { grant: allowed.grant })
     }
 
     /// That the lack of a permission is only reported: for the principals of the account itself that the credentials
@@ -64,16 +62,16 @@ impl Leave {
     /// Takes in the leave for one permission more.
     pub(super) fn and(&mut self, other: Self) {
         match (&mut *self, other) {
-            (Self::Permit(all), Self::Permit(one)) => all.grant = all.grant.take().or(one.grant),
+            (Self::Permit(all), Self::Permit(one)) => all.grant = all.grant.or(one.grant),
             (Self::DangerReportOnly(_), _) => {}
             (_, only_reported) => *self = only_reported,
         }
     }
 
     /// The grant without which it would not be allowed, if there is one.
-    pub(in crate::layers) const fn grant(&self) -> Option<&Arc<str>> {
+    pub(in crate::layers) const fn grant(&self) -> Option<GrantId> {
         match self {
-            Self::Permit(permit) => permit.grant.as_ref(),
+            Self::Permit(permit) => permit.grant,
             Self::DangerReportOnly(_) => None,
         }
     }

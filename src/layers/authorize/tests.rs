@@ -282,7 +282,7 @@ fn a_condition_on_a_keys_tag_sees_it_when_the_key_has_it() {
             input,
             keys,
             region.clone(),
-            Requester::alone(&ORDERS_ARN.parse().unwrap()),
+            crate::backend::local::Requester::of_test(ORDERS_ARN, &[]),
             Box::new(|_| ()),
         );
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(change).unwrap()
@@ -546,8 +546,7 @@ fn changed(world: &World, operation: crate::aws::Operation, body: &Value) -> Val
     let (backend, region) = (world.backend(), "us-east-1".parse().unwrap());
     let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
     let keys = backend.resolve(&input, &ORDERS_ARN.parse().unwrap(), &region).unwrap();
-    let alone = Requester::alone(&ORDERS_ARN.parse().unwrap());
-    let requester = Requester { accept_unknown_principals: true, ..alone };
+    let requester = Requester { accept_unknown_principals: true, ..Requester::of_test(ORDERS_ARN, &[]) };
     let answer = backend.change(input, keys, region, requester, Box::new(|_| ()));
     let answer = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(answer).unwrap();
     serde_json::from_slice(&answer.body).unwrap_or_default()

@@ -283,7 +283,7 @@ fn late(local: &Local, operation: Operation, body: &Value, meanwhile: impl FnOnc
     let input = Input::parse(operation, body.to_string().as_bytes()).unwrap();
     let keys = local.backend.resolve(&input, &CALLER.parse().unwrap(), &region()).unwrap();
     meanwhile();
-    wait(local.backend.change(input, keys, region(), Requester::alone(&CALLER.parse().unwrap()), Box::new(|_| ())))
+    wait(local.backend.change(input, keys, region(), super::super::Requester::of_test(CALLER, &[]), Box::new(|_| ())))
         .map(drop)
 }
 

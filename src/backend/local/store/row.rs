@@ -1,4 +1,4 @@
-//! What a store holds: rows of three kinds, whose bodies are the caller's.
+//! What a store holds: rows of four kinds, whose bodies are the caller's.
 
 use std::fmt;
 
@@ -7,6 +7,8 @@ use std::fmt;
 pub(crate) enum Kind {
     /// An alias, by its region and name.
     Alias,
+    /// A grant, by its key's region and id and its own id.
+    Grant,
     /// A KMS key with its material, by its region and id.
     Key,
     /// Wrapped key material, by its id: in stores of format 1 alone.
@@ -15,13 +17,14 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 3] = [Self::Alias, Self::Key, Self::Material];
+    pub(crate) const ALL: [Self; 4] = [Self::Alias, Self::Grant, Self::Key, Self::Material];
 
     /// The kind's name in the database and in what is authenticated.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Alias => "alias",
+            Self::Grant => "grant",
             Self::Key => "key",
             Self::Material => "material",
         }

@@ -213,7 +213,7 @@ fn a_header_of_another_store_or_form_is_noticed() {
         "UPDATE header SET revision = -1",
         "UPDATE header SET mac = x'00'",
         "UPDATE header SET store = zeroblob(17)",
-        "INSERT INTO entry VALUES ('grant', 'a', x'00')",
+        "INSERT INTO entry VALUES ('policy', 'a', x'00')",
         "UPDATE entry SET id = CAST(x'ff' AS TEXT) WHERE kind = 'material'",
     ] {
         assert!(matches!(says(sql), StoreError::Damaged(_)), "{sql}");
