@@ -73,3 +73,18 @@ impl GrantIdHex {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a grant id has exactly 64 small hexadecimal digits")]
 pub struct InvalidGrantId;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_64_small_digits() {
+        let text = "f020fe75197b93991dc8491d6f19dd3cebb24ee62277a05914386724f3d48758";
+        let id: GrantId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        for other in [&text.to_uppercase(), text.trim_start_matches('f'), &format!("{text}0"), "", "grant"] {
+            assert_eq!(other.parse::<GrantId>(), Err(InvalidGrantId), "{other}");
+        }
+    }
+}

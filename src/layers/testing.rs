@@ -69,6 +69,8 @@ pub(super) struct AccessKeyPair {
 pub(super) struct Setup {
     /// The policy of [`ORDERS`].
     pub(super) policy: Value,
+    /// Until when its refusals are only reported.
+    pub(super) report_only_until: Option<Timestamp>,
     pub(super) uniform_errors: bool,
     pub(super) caps: InFlightCaps,
 }
@@ -77,7 +79,7 @@ impl Default for Setup {
     fn default() -> Self {
         let caps =
             InFlightCaps { requests: 8, requests_per_peer: 8, body_bytes: 1_048_576, body_bytes_per_peer: 1_048_576 };
-        Self { policy: statement("kms:*", "*"), uniform_errors: false, caps }
+        Self { policy: statement("kms:*", "*"), report_only_until: None, uniform_errors: false, caps }
     }
 }
 
@@ -104,15 +106,15 @@ impl Setup {
         let mut regions = Regions::new(own);
         regions.add("eu-west-1".parse().unwrap()).unwrap();
         let keys = [
-            (ORDERS, ORDERS_ARN, "AIDACKCEVSQ6C2EXAMPLE", self.policy),
-            (FOREIGN, FOREIGN_ARN, "AIDACKCEVSQ6C3EXAMPLE", statement("kms:*", "*")),
+            (ORDERS, ORDERS_ARN, "AIDACKCEVSQ6C2EXAMPLE", self.policy, self.report_only_until),
+            (FOREIGN, FOREIGN_ARN, "AIDACKCEVSQ6C3EXAMPLE", statement("kms:*", "*"), self.report_only_until),
         ];
         let snapshot = Snapshot {
             generation: 7,
             accepted_hosts: AcceptedHosts::new([HOST]).unwrap(),
             uniform_errors: self.uniform_errors,
             credentials: Arc::new(
-                keys.into_iter().map(|(pair, arn, id, policy)| key(pair, arn, id, &policy)).collect(),
+                keys.into_iter().map(|(pair, arn, id, policy, until)| key(pair, (arn, id), &policy, until)).collect(),
             ),
             accept_unknown_principals: false,
             guardrail: None,
@@ -133,15 +135,16 @@ impl Setup {
 
 fn key(
     pair: AccessKeyPair,
-    arn: &str,
-    unique_id: &str,
+    (arn, unique_id): (&str, &str),
     statement: &Value,
+    danger_report_only_until: Option<Timestamp>,
 ) -> (crate::aws::AccessKeyId, Arc<AccessKey>) {
     let id = pair.id.parse().unwrap();
     let json = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
     let document = Document::parse("the-policy", json.as_bytes(), Kind::Identity).unwrap().document;
     let policies = vec![Arc::new(Compiled::from(document))];
-    let principal = Arc::new(Principal::new(arn.parse().unwrap(), unique_id, Tags::default(), policies));
+    let principal = Principal::new(arn.parse().unwrap(), unique_id, Tags::default(), policies);
+    let principal = Arc::new(Principal { danger_report_only_until, ..principal });
     let key = AccessKey::new(&principal, unique_id, &id, Secret::new(pair.secret.to_owned()));
     (id, Arc::new(key))
 }
@@ -154,6 +157,10 @@ impl World {
 
     pub(super) fn with_policy(policy: Value) -> Self {
         Setup { policy, ..Setup::default() }.world()
+    }
+
+    pub(super) fn report_only(policy: Value, until: Option<Timestamp>) -> Self {
+        Setup { policy, report_only_until: until, ..Setup::default() }.world()
     }
 
     pub(super) fn now(&self) -> Timestamp {

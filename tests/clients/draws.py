@@ -7,12 +7,14 @@ A client has keys and aliases of its own. That which it does not find is nobody 
 import base64
 
 from gateway import REGION
-from oracle import ACCOUNT, ELSEWHERE, SHARED_ALIAS, Call, Sealed
+from oracle import ACCOUNT, ALWAYS_GRANTABLE, ELSEWHERE, GRANT_ORDER, GRANTABLE, GRANTEES, SHARED_ALIAS, Call, Sealed
 from states import DEFAULT_POLICY
 
 # A client makes no more than so many; a few keys are drawn often, so that they come to their quotas.
 MOST_KEYS = 12
 FAVOURITES = 2
+# On one page.
+MOST_GRANTS = 40
 NO_KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
 CONTEXTS = [{}, {"tenant": "blue"}, {"tenant": "red"}, {"tenant": "blue", "purpose": ""}]
 TAG_KEYS = [f"key-{number}" for number in range(60)]
@@ -50,6 +52,7 @@ class Draws:
             of_key = {"KeyId": key.id.value}
             for operation in ("DescribeKey", "ListAliases", "ListResourceTags", "GetKeyRotationStatus"):
                 yield Call(operation, of_key, key.region)
+            yield Call("ListGrants", of_key | {"Limit": 100}, key.region)
             yield Call("ListKeyRotations", of_key | {"IncludeKeyMaterial": "ALL_KEY_MATERIAL"}, key.region)
         for blob in self._random.sample(list(self._kms.sealed), min(ciphertexts, len(self._kms.sealed))):
             sealed = self._kms.sealed[blob]
@@ -256,6 +259,51 @@ class Draws:
         other = DEFAULT_POLICY.replace(":root", ":user/orders")
         return self._on_key("PutKeyPolicy", Policy=self._random.choice([DEFAULT_POLICY, other]))
 
+    # Grants.
+
+    def create_grant(self):
+        key = self._key()
+        if len(key.grants) >= MOST_GRANTS:
+            return self._end_of_grant(key)
+        operations = GRANT_ORDER if self._seldom() else [*GRANTABLE[key.usage, key.symmetric], *ALWAYS_GRANTABLE]
+        operations = self._random.sample(operations, self._random.randint(1, 3))
+        grantees = [*GRANTEES, "arn:aws:iam::111122223333:user/absent"] if self._seldom() else GRANTEES
+        more = {"GranteePrincipal": self._random.choice(grantees), "Operations": operations}
+        if self._seldom(0.3):
+            more["RetiringPrincipal"] = self._random.choice(grantees)
+        if self._seldom(0.5):
+            # So few names that some are asked for again.
+            more |= {"Name": self._random.choice(["orders", "bills"]), "Operations": ["DescribeKey"]}
+        if (key.symmetric and self._seldom(0.4)) or self._seldom():
+            kinds = ["EncryptionContextEquals", "EncryptionContextSubset"]
+            kinds = kinds if self._seldom() else [self._random.choice(kinds)]
+            more["Constraints"] = {kind: self._random.choice(CONTEXTS) for kind in kinds}
+        name, region = self._named(key, aliases=False)
+        return Call("CreateGrant", {"KeyId": name} | more | self._dry(), region)
+
+    def end_of_grant(self):
+        with_grants = [key for key in self._kms.keys if key.grants]
+        return self._end_of_grant(self._random.choice(with_grants) if with_grants else self._key())
+
+    def _end_of_grant(self, key):
+        ids = [grant.id.value for grant in key.grants if grant.id.value]
+        id = self._random.choice(["0" * 64] if self._seldom() or not ids else ids)
+        if self._kms.tokens and self._seldom(0.3):
+            token = self._random.choice(list(self._kms.tokens))
+            region = self._kms.tokens[token][0].region
+            if self._seldom():
+                token = self._random.choice([token[:-8], "AAAA"])
+            return Call("RetireGrant", {"GrantToken": token} | self._dry(), region)
+        name, region = self._named(key, aliases=False)
+        operation = self._random.choice(["RetireGrant", "RevokeGrant"])
+        return Call(operation, {"KeyId": name, "GrantId": id} | self._dry(), region)
+
+    def list_grants(self):
+        return self._on_key("ListGrants", Limit=100)
+
+    def _dry(self):
+        return {"DryRun": True} if self._seldom() else {}
+
     # Rotation, relatives, imports.
 
     def rotates(self):
@@ -295,6 +343,7 @@ WEIGHTS = [
     (Draws.enable, 10), (Draws.disable, 3), (Draws.schedule, 2), (Draws.cancel, 4), (Draws.describe, 2),
     (Draws.create_alias, 6), (Draws.update_alias, 4), (Draws.delete_alias, 2),
     (Draws.tag, 4), (Draws.untag, 3), (Draws.put_policy, 1),
+    (Draws.create_grant, 8), (Draws.end_of_grant, 5), (Draws.list_grants, 1),
     (Draws.rotates, 4), (Draws.rotate, 5), (Draws.replicate, 2), (Draws.update_primary, 2),
     (Draws.delete_material, 1), (Draws.import_parameters, 0.3),
 ]  # fmt: skip

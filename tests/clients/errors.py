@@ -46,6 +46,12 @@ CHANGES = {
     ),
     "DeleteImportedKeyMaterial": ([], '{"KeyId": "${new-imported}"}'),
     "ReplicateKey": ([], '{"KeyId": "${new-mrk}", "ReplicaRegion": "eu-west-1"}'),
+    "CreateGrant": (
+        [],
+        '{"KeyId": "${new-key}", "GranteePrincipal": "arn:aws:iam::111122223333:root", "Operations": ["Decrypt"]}',
+    ),
+    "RetireGrant": ([], '{"GrantToken": "${new-key.grant_token}"}'),
+    "RevokeGrant": ([], '{"KeyId": "${new-key}", "GrantId": "${new-key.other_grant}"}'),
     "UpdatePrimaryRegion": (
         [("ReplicateKey", '{"KeyId": "${new-mrk}", "ReplicaRegion": "eu-west-1"}')],
         '{"KeyId": "${new-mrk}", "PrimaryRegion": "eu-west-1"}',
@@ -108,9 +114,23 @@ EXCUSES = [
             "GetKeyPolicy",
             "GetKeyRotationStatus",
             "ListKeyPolicies",
+            "ListGrants",
             "ListKeyRotations",
             "PutKeyPolicy",
+            "RetireGrant",
+            "RevokeGrant",
         }),
+    ),
+    Excuse(
+        "LimitExceededException",
+        "it takes 50,000 grants",
+        frozenset({"CreateGrant"}),
+        ("src/backend/local/grants/tests.rs", "a_key_has_no_more_grants_than_its_quota"),
+    ),
+    Excuse(
+        "NotFoundException",
+        "whom no grant names may retire none, whether or not there is such a principal",
+        frozenset({"ListRetirableGrants"}),
     ),
     Excuse("LimitExceededException", "a key that is enabled was counted when it was made", frozenset({"EnableKey"})),
     Excuse(

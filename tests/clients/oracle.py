@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 
 from gateway import REGION
-from states import DEFAULT_POLICY
+from states import DEFAULT_POLICY, GRANTEE
 
 ELSEWHERE = "eu-west-1"
 ACCOUNT = "111122223333"
@@ -33,6 +33,22 @@ ALGORITHMS = {
     ("RSA_2048", "ENCRYPT_DECRYPT"): ("EncryptionAlgorithms", ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]),
     ("ECC_NIST_P256", "SIGN_VERIFY"): ("SigningAlgorithms", ["ECDSA_SHA_256"]),
     ("HMAC_256", "GENERATE_VERIFY_MAC"): ("MacAlgorithms", ["HMAC_SHA_256"]),
+}
+# Who is there to be granted something, and what can be granted, by the usage of the key and whether it is symmetric.
+GRANTEES = [GRANTEE, "arn:aws:iam::111122223333:user/quickstart"]
+GRANT_ORDER = [
+    "Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "Sign",
+    "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac",
+]  # fmt: skip
+ALWAYS_GRANTABLE = ["CreateGrant", "RetireGrant", "DescribeKey"]
+CIPHERTEXTS = ["Decrypt", "Encrypt", "ReEncryptFrom", "ReEncryptTo"]
+DATA_KEYS = [name for name in GRANT_ORDER if name.startswith("GenerateDataKey")]
+GRANTABLE = {
+    ("ENCRYPT_DECRYPT", True): CIPHERTEXTS + DATA_KEYS,
+    ("ENCRYPT_DECRYPT", False): [*CIPHERTEXTS, "GetPublicKey"],
+    ("SIGN_VERIFY", False): ["Sign", "Verify", "GetPublicKey"],
+    ("GENERATE_VERIFY_MAC", False): ["GenerateMac", "VerifyMac"],
 }
 # Columns of AWS's table of key states: in which of them an operation can be done.
 USE = {"Enabled"}
@@ -137,6 +153,7 @@ class Key:
     state: str = "Enabled"
     days: int | None = None
     deleted: Learned | None = None
+    grants: list[Grant] = field(default_factory=list)
     created: Learned = field(default_factory=date)
 
     @property
@@ -185,6 +202,49 @@ class Key:
 
 
 @dataclass
+class Grant:
+    name: str
+    grantee: str
+    retiring: str | None
+    operations: list[str]
+    constraints: dict
+    id: Learned = field(default_factory=lambda: Learned(re.compile("[0-9a-f]{64}").fullmatch))
+    created: Learned = field(default_factory=date)
+    # Those that were answered.
+    tokens: list[str] = field(default_factory=list)
+
+    def asks_for(self, other):
+        """Whether a request for the one is a request for the other."""
+        named = [(grant.name, grant.grantee, grant.retiring, grant.operations, grant.constraints) for grant in (self, other)]
+        return self.name != "" and named[0] == named[1]
+
+    def listed(self, key):
+        members = {"KeyId": key.arn, "GrantId": self.id, "Name": self.name, "CreationDate": self.created}
+        members |= {"GranteePrincipal": self.grantee, "IssuingAccount": GRANTEE, "Operations": self.operations}
+        if self.retiring:
+            members["RetiringPrincipal"] = self.retiring
+        return members | ({"Constraints": self.constraints} if self.constraints else {})
+
+
+class ListedById(Learned):
+    """A list by ids, one of which may not be known yet."""
+
+    def __init__(self, entries):
+        super().__init__()
+        self._entries = entries
+
+    def agrees(self, actual, learn):
+        known = {entry["GrantId"].value: entry for entry in self._entries}
+        ids = [entry["GrantId"] for entry in actual]
+        if len(ids) != len(self._entries) or ids != sorted(set(ids)):
+            return False
+        return all(matches(known.get(entry["GrantId"], known.get(None)), entry, learn) for entry in actual)
+
+    def __repr__(self):
+        return repr(self._entries)
+
+
+@dataclass
 class Alias:
     target: Key
     created: Learned = field(default_factory=date)
@@ -225,7 +285,7 @@ class Kms:
             REGION, id, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS_KMS", False, described, {}, shared,
             created=Learned(),
         )  # fmt: skip
-        self.keys, self.aliases, self.sealed = [], {}, {}
+        self.keys, self.aliases, self.sealed, self.tokens = [], {}, {}, {}
 
     def predict(self, call):
         """The members of the answer, and what the call does once it is answered; raises the `Refusal` of one that has
@@ -614,6 +674,57 @@ class Kms:
         if material.rotated:
             members |= {"RotationDate": material.rotated, "RotationType": "ON_DEMAND"}
         return members
+
+    # Grants.
+
+    def CreateGrant(self, KeyId, GranteePrincipal, Operations, DryRun=False, Name="", **more):
+        key, constraints = self._key(KeyId), more.get("Constraints", {})
+        retiring = more.get("RetiringPrincipal")
+        if not {GranteePrincipal, retiring} <= {*GRANTEES, None}:
+            raise Refusal("InvalidArnException")
+        if Operations == ["CreateGrant"] or not set(Operations) <= {*GRANTABLE[key.usage, key.symmetric], *ALWAYS_GRANTABLE}:
+            raise Refusal("ValidationException")
+        if len(constraints) > 1 or (constraints and not key.symmetric):
+            raise Refusal("ValidationException")
+        self._permits(key, USE)
+        self._not_dry(DryRun)
+        # They are listed in the order of the model.
+        asked = Grant(Name, GranteePrincipal, retiring, [name for name in GRANT_ORDER if name in Operations], constraints)
+        found = [grant for grant in key.grants if grant.asks_for(asked)]
+        grant = found[0] if found else asked
+
+        def effect(answer):
+            if not found:
+                key.grants.append(grant)
+            if "GrantToken" in answer:
+                grant.tokens.append(answer["GrantToken"])
+                self.tokens[answer["GrantToken"]] = key, grant
+
+        return {"GrantToken": lambda actual: actual not in self.tokens, "GrantId": grant.id}, effect
+
+    def ListGrants(self, KeyId, Limit):
+        key = self._key(KeyId)
+        return {"Grants": ListedById([grant.listed(key) for grant in key.grants]), "Truncated": False}
+
+    def RevokeGrant(self, KeyId, GrantId, DryRun=False):
+        return self._gone(self._key(KeyId), GrantId, DryRun, "NotFoundException")
+
+    def RetireGrant(self, GrantToken=None, KeyId=None, GrantId=None, DryRun=False):
+        if GrantToken is None:
+            if KeyId is None or GrantId is None:
+                raise Refusal("ValidationException")
+            return self._gone(self._key(KeyId), GrantId, DryRun, "InvalidGrantIdException")
+        key, grant = self.tokens.get(GrantToken, (None, None))
+        if key is None or key.region != self._region or grant not in key.grants:
+            raise Refusal("InvalidGrantTokenException")
+        return self._gone(key, grant.id.value, DryRun, "InvalidGrantTokenException")
+
+    def _gone(self, key, id, dry, absent):
+        found = [grant for grant in key.grants if grant.id.value == id]
+        if not found:
+            raise Refusal(absent)
+        self._not_dry(dry)
+        return {}, lambda _: key.grants.remove(found[0])
 
     # Relatives in another region.
 

@@ -24,6 +24,8 @@ NOTES = {
     "9": ("UnsupportedOperationException", "{arn} origin is AWS_KMS which is not valid for this operation."),
 }
 
+# The account, of which everybody knows.
+GRANTEE = "arn:aws:iam::111122223333:root"
 WRAPPING = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
 DEFAULT_POLICY = json.dumps({
     "Version": "2012-10-17",
@@ -114,10 +116,15 @@ ROWS = [
     Row("DeleteImportedKeyMaterial", "ok ok ok ok", of="imported", origin="EXTERNAL"),
     Row("ReplicateKey", "ok 1 3 5", with_key(ReplicaRegion="ap-south-1"), multi_region=True),
     Row("UpdatePrimaryRegion", "ok 1 3 5", with_key(PrimaryRegion="eu-west-1"), multi_region=True),
+    Row("CreateGrant", "ok 1 3 5", with_key(GranteePrincipal=GRANTEE, Operations=["Decrypt"])),
+    Row("ListGrants", "ok ok ok ok"),
+    Row("RetireGrant", "ok ok ok ok", lambda key: {"KeyId": key.arn, "GrantId": key.grant["GrantId"]}, "by its id"),
+    Row("RetireGrant", "ok ok ok ok", lambda key: {"GrantToken": key.grant["GrantToken"]}, "by its token"),
+    Row("RevokeGrant", "ok ok ok ok", lambda key: {"KeyId": key.arn, "GrantId": key.grant["GrantId"]}),
     Row("GetKeyPolicy", "ok ok ok ok"),
     Row("PutKeyPolicy", "ok ok ok ok", with_key(Policy=DEFAULT_POLICY)),
     Row("ListKeyPolicies", "ok ok ok ok"),
 ]
 
 # What is served and is not about a key that is there.
-WITHOUT_KEY = {"CreateKey", "GenerateRandom"}
+WITHOUT_KEY = {"CreateKey", "GenerateRandom", "ListRetirableGrants"}

@@ -25,15 +25,20 @@ ROUNDS = 20
 CALLS = 30_000
 # Ciphertexts that a client opens after each round, and at the end.
 SAMPLE, LAST_SAMPLE = 20, 150
-NAMES = ["KeyId", "AliasName", "TargetKeyId", "CiphertextBlob", "SourceKeyId", "DestinationKeyId"]
+NAMES = [
+    "KeyId", "AliasName", "TargetKeyId", "CiphertextBlob", "SourceKeyId", "DestinationKeyId", "GrantId", "GrantToken",
+]  # fmt: skip
+NAMED_BY_ANSWERS = ["KeyId", "CiphertextBlob", "PrivateKeyCiphertextBlob", "GrantId", "GrantToken"]
 # The longest that the fewest calls are looked for, in seconds.
 SHRINKING = 60
-# Has no place in a single run of calls here: tests/clients/test_import.py.
-NOT_DRAWN = {"ImportKeyMaterial"}
+# These have no place in a single run of calls here: tests/clients/test_import.py; and tests/clients/test_grants.py, for
+# the list is of the grants of all clients together.
+NOT_DRAWN = {"ImportKeyMaterial", "ListRetirableGrants"}
 # What the refusals of this many calls have to have been, or it was not much of a test.
 REFUSALS = {
     "AccessDeniedException", "AlreadyExistsException", "DisabledException", "DryRunOperationException",
     "IncorrectKeyException", "InvalidAliasNameException", "InvalidArnException", "InvalidCiphertextException",
+    "InvalidGrantIdException", "InvalidGrantTokenException",
     "InvalidKeyUsageException", "KMSInvalidStateException", "LimitExceededException", "NotFoundException",
     "TagException", "UnsupportedOperationException", "ValidationException",
 }  # fmt: skip
@@ -322,10 +327,10 @@ def replay(site, name, player, turns):
 
 
 def names_in(answer):
-    """What later calls may name: a new key's id, a ciphertext."""
+    """What later calls may name: a new key's id, a ciphertext, a grant and its token."""
     answer = answer or {}
     members = answer.get("KeyMetadata", {}) | answer
-    return [members[name] for name in ("KeyId", "CiphertextBlob", "PrivateKeyCiphertextBlob") if name in members]
+    return [members[name] for name in NAMED_BY_ANSWERS if name in members]
 
 
 def with_names(call, renamed):

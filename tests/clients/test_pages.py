@@ -7,6 +7,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from gateway import Gateway, allow_everything
+from states import GRANTEE
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ ALIASES = List("ListAliases", "Aliases", "AliasName", 50, 100, 51)
 TAGS = List("ListResourceTags", "Tags", "TagKey", 50, 50, 50)
 POLICIES = List("ListKeyPolicies", "PolicyNames", "", 100, 1000, 1)
 ROTATIONS = List("ListKeyRotations", "Rotations", "KeyMaterialId", 100, 1000, 5)
+GRANTS = List("ListGrants", "Grants", "GrantId", 50, 100, 53)
+RETIRABLE = List("ListRetirableGrants", "Grants", "GrantId", 50, 100, 52)
 # The last has one entry for ever, so it has no second page.
-LISTS = [KEYS, ALIASES, TAGS, ROTATIONS, POLICIES]
+LISTS = [KEYS, ALIASES, TAGS, ROTATIONS, GRANTS, RETIRABLE, POLICIES]
 every_list = pytest.mark.parametrize("of", LISTS, ids=str)
 every_long_list = pytest.mark.parametrize("of", LISTS[:-1], ids=str)
 
@@ -52,11 +55,20 @@ class Lists:
         kms.tag_resource(KeyId=self.key, Tags=tags(f"{number:02}" for number in range(TAGS.length)))
         for _ in range(ROTATIONS.length):
             kms.rotate_key_on_demand(KeyId=self.key)
+        self.new_grant()
+        for _ in range(RETIRABLE.length):
+            self.new_grant(RetiringPrincipal=GRANTEE)
+
+    def new_grant(self, **more):
+        grant = {"KeyId": self.key, "GranteePrincipal": GRANTEE, "Operations": ["Decrypt"]} | more
+        return self.kms.create_grant(**grant)["GrantId"]
 
     def new_key(self):
         return self.kms.create_key()["KeyMetadata"]["KeyId"]
 
     def parameters(self, of):
+        if of is RETIRABLE:
+            return {"RetiringPrincipal": GRANTEE}
         return {} if of in (KEYS, ALIASES) else {"KeyId": self.key}
 
     def page(self, of, **more):
@@ -251,6 +263,18 @@ def test_a_key_is_rotated_between_pages(changing):
         return []
 
     around(changing, ROTATIONS, change)
+
+
+@pytest.mark.parametrize("of", [GRANTS, RETIRABLE], ids=str)
+def test_grants_come_and_go_between_pages(changing, of):
+    def change(first, later):
+        for grant in [*first, later[0], later[-1]]:
+            changing.kms.revoke_grant(KeyId=changing.key, GrantId=grant)
+        for _ in range(3):
+            changing.new_grant(RetiringPrincipal=GRANTEE)
+        return [later[0], later[-1]]
+
+    around(changing, of, change)
 
 
 def test_a_page_cannot_follow_a_tag_that_is_gone(changing):

@@ -11,7 +11,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from gateway import PATIENCE, Gateway, allow
-from states import ROWS, STATES, WITHOUT_KEY, WRAPPING
+from states import GRANTEE, ROWS, STATES, WITHOUT_KEY, WRAPPING
 from wrapping import wrap
 
 NAMES = itertools.count()
@@ -66,6 +66,7 @@ class Key:
         else:
             sealed = kms.generate_data_key_without_plaintext(KeyId=self.arn, KeySpec="AES_256")
             self.ciphertext = {"CiphertextBlob": sealed["CiphertextBlob"]}
+            self.grant = self.new_grant()
         if primary and state not in ("PendingDeletion", "PendingImport"):
             kms.replicate_key(KeyId=self.arn, ReplicaRegion="eu-west-1")
         match state:
@@ -79,6 +80,17 @@ class Key:
         name = f"alias/states-{next(NAMES)}"
         self.kms.create_alias(AliasName=name, TargetKeyId=self.arn)
         return name
+
+    def new_grant(self):
+        return self.kms.create_grant(KeyId=self.arn, GranteePrincipal=GRANTEE, Operations=["Decrypt"])
+
+    @cached_property
+    def grant(self):
+        """Of a key that waits for its material, from when it had some."""
+        self.kms.import_key_material(KeyId=self.arn, **self.wrapped)
+        grant = self.new_grant()
+        self.kms.delete_imported_key_material(KeyId=self.arn)
+        return grant
 
     @cached_property
     def import_parameters(self):

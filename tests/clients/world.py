@@ -8,6 +8,10 @@
     .alias     the name of an alias that points to it
     .last_alias
                the name of the newest alias that was made for it
+    .grant, .other_grant
+               the ids of two grants of Decrypt to the account, made when asked for
+    .grant_token
+               a token of the first
     .import_token, .wrapped_material, .other_wrapped_material
                what ImportKeyMaterial takes: always the same material, and another
 
@@ -25,6 +29,7 @@ import time
 from functools import cached_property
 
 from gateway import REGION
+from states import GRANTEE
 from wire import exchange
 from wrapping import wrap
 
@@ -131,6 +136,25 @@ class Key:
     def import_parameters(self):
         algorithm = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
         return self.world.call("GetParametersForImport", KeyId=self.id, **algorithm)
+
+    @cached_property
+    def granted(self):
+        return self.new_grant()
+
+    @property
+    def grant(self):
+        return self.granted["GrantId"]
+
+    @property
+    def grant_token(self):
+        return self.granted["GrantToken"]
+
+    @cached_property
+    def other_grant(self):
+        return self.new_grant()["GrantId"]
+
+    def new_grant(self):
+        return self.world.call("CreateGrant", KeyId=self.id, GranteePrincipal=GRANTEE, Operations=["Decrypt"])
 
     @property
     def import_token(self):

@@ -168,7 +168,7 @@ fn an_operation_that_is_not_served_says_so() {
     let gateway = Site::new().start();
     let body = json!({"KeyId": "alias/x", "Message": "AA==", "SigningAlgorithm": "ECDSA_SHA_256",
         "MacAlgorithm": "HMAC_SHA_256"});
-    for operation in ["Sign", "GenerateMac", "CreateGrant", "ConnectCustomKeyStore"] {
+    for operation in ["Sign", "GenerateMac", "GetPublicKey", "ConnectCustomKeyStore"] {
         let answer = gateway.call(&gateway.site.admin, operation, &body);
         let refusal = answer.refused();
         assert_eq!(refusal.kind(), (400, "UnsupportedOperationException"));

@@ -13,11 +13,14 @@ use crate::kms::{Answer, Exception, Input, JsonObject};
 /// Entries of a page, and the most a caller may ask for (API reference, `ListGrants`).
 const USUAL_PAGE: usize = 50;
 const LARGEST_PAGE: usize = 100;
+/// What markers begin with, so that none is taken for another list's.
+const OF_KEY: &str = "grant/";
+const RETIRABLE: &str = "retirable/";
 
 /// Answers `ListGrants`. That a filter by a grant's id which the key does not have finds nothing is not recorded from KMS.
 pub(super) fn list(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
     let page = Page::of(input, USUAL_PAGE, LARGEST_PAGE)?;
-    let after = after(&page)?;
+    let after = after(&page, OF_KEY)?;
     let of_key = &super::main_key(keys)?.grants;
     let id = input.string(Member::GrantId).map(grants::id).transpose()?;
     let grantee = input.string(Member::GranteePrincipal);
@@ -32,7 +35,7 @@ pub(super) fn list(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
             }))
         }
     };
-    Ok(answer(&entries, more))
+    Ok(answer(&entries, more.then_some(OF_KEY)))
 }
 
 /// Refuses `ListRetirableGrants` for a principal of another account than the caller's (API reference). Which error KMS
@@ -51,21 +54,22 @@ pub(super) fn of_own_account(input: &Input, caller: &PrincipalArn) -> Result<(),
 /// Answers `ListRetirableGrants`.
 pub(super) fn list_retirable(region: &Region, directory: &Directory, input: &Input) -> Result<Answer, Exception> {
     let page = Page::of(input, USUAL_PAGE, LARGEST_PAGE)?;
-    let after = after(&page)?;
+    let after = after(&page, RETIRABLE)?;
     let retiring = input.string(Member::RetiringPrincipal).unwrap_or_default();
     let (entries, more) = page.cut(directory.region(region)?.retirable_by(retiring, after));
-    Ok(answer(&entries, more))
+    Ok(answer(&entries, more.then_some(RETIRABLE)))
 }
 
-fn after(page: &Page<'_>) -> Result<Option<GrantId>, Exception> {
-    page.after(|text| text.parse::<GrantId>().ok())
+fn after(page: &Page<'_>, list: &str) -> Result<Option<GrantId>, Exception> {
+    page.after(|text| text.strip_prefix(list)?.parse::<GrantId>().ok())
 }
 
-fn answer(entries: &[&Arc<Grant>], more: bool) -> Answer {
-    let next = more.then(|| entries.last().map(|grant| grant.id.hex())).flatten();
+/// A page, and the list whose next page follows it.
+fn answer(entries: &[&Arc<Grant>], more: Option<&str>) -> Answer {
+    let next = more.and_then(|list| Some(format!("{list}{}", entries.last()?.id)));
     let objects = entries.iter().map(|grant| object(grant));
     let body = JsonObject::with_capacity(64 + 512 * entries.len()).objects("Grants", objects);
-    Answer::new(pages::finish(body, next.as_ref().map(crate::aws::GrantIdHex::as_str)))
+    Answer::new(pages::finish(body, next.as_deref()))
 }
 
 fn object(grant: &Grant) -> JsonObject {

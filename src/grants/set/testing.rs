@@ -23,7 +23,7 @@ pub(in crate::grants) fn arn(resource: &str) -> String {
 }
 
 pub(in crate::grants) fn caller(resource: &str) -> PrincipalNames {
-    PrincipalNames::new(&arn(resource), None, None).unwrap()
+    PrincipalNames::of(&arn(resource)).unwrap()
 }
 
 pub(in crate::grants) fn context(pairs: &[(&str, &str)]) -> EncryptionContext {

@@ -6,6 +6,7 @@ use super::super::testing::{ALIAS, FOREIGN, FOREIGN_ARN, ORDERS_ARN, World, stat
 use super::*;
 use crate::aws::KeyArn;
 use crate::backend::local::Requester;
+use crate::clock::Timestamp;
 use crate::kms::ExceptionKind;
 
 const GENERATE: &str = "GenerateDataKeyWithoutPlaintext";
@@ -420,21 +421,188 @@ fn the_record_says_for_each_permission_which_statements_gave_it() {
     );
 }
 
+/// Grants the stranger of another account what it asks for, and answers with the grant's id and token.
+fn granted(world: &World, key: &KeyArn, operations: &[&str], more: &Value) -> [String; 2] {
+    let mut body = json!({"KeyId": key.as_str(), "GranteePrincipal": FOREIGN_ARN, "Operations": operations});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let answer = changed(world, Operation::CreateGrant, &body);
+    ["GrantId", "GrantToken"].map(|member| answer[member].as_str().unwrap().to_owned())
+}
+
+/// What becomes of the stranger's request.
+fn stranger(world: &World, operation: &str, body: &Value) -> Judged {
+    let parsed = world.parsed(world.signed(FOREIGN, operation, &body.to_string(), &[]));
+    let resolved = super::super::Resolve(world.backend()).step(parsed);
+    judged(world, resolved.and_then(|resolved| Authorize.step(resolved)))
+}
+
 #[test]
-fn what_cannot_be_a_grant_token_is_refused_and_what_can_adds_nothing() {
-    let with = |world: &World, token: &str| {
-        judge(world, GENERATE, &json!({"KeyId": ALIAS, "KeySpec": "AES_256", "GrantTokens": ["AQpAM2RhZ", token]}))
+fn what_cannot_be_a_grant_token_is_refused() {
+    for token in ["no token", "AQpAM2RhZ"] {
+        let world = World::new();
+        world.key();
+        let body = json!({"KeyId": ALIAS, "KeySpec": "AES_256", "GrantTokens": [token]});
+        assert_eq!(judge(&world, GENERATE, &body).outcome.unwrap_err().kind(), ExceptionKind::InvalidGrantToken);
+    }
+}
+
+#[test]
+fn a_grant_lets_in_whom_no_policy_does_within_its_operations_and_its_constraint() {
+    let constraint = json!({"Constraints": {"EncryptionContextSubset": {"Team": "orders"}}});
+    let operations = ["GenerateDataKeyWithoutPlaintext", "DescribeKey"];
+    let rows = [
+        (GENERATE, json!({"team": "orders", "more": "x"}), true),
+        (GENERATE, json!({"team": "Orders"}), false),
+        (GENERATE, json!({}), false),
+        ("GenerateDataKey", json!({"team": "orders"}), false),
+        ("DescribeKey", json!({}), true),
+    ];
+    for (operation, context, allowed) in rows {
+        let world = World::new();
+        let key = world.key();
+        let [id, _] = granted(&world, &key, &operations, &constraint);
+        let mut body = json!({"KeyId": key.as_str()});
+        if operation != "DescribeKey" {
+            body["KeySpec"] = json!("AES_256");
+            body["EncryptionContext"] = context.clone();
+        }
+        let judged = stranger(&world, operation, &body);
+        assert_eq!(judged.outcome.is_ok(), allowed, "{operation} {context}");
+        if allowed {
+            let reason = json!([{"decision": "Allow", "action": format!("kms:{operation}"), "layer": "grant",
+                "grantId": id}]);
+            assert_eq!(judged.recorded, reason);
+        }
+    }
+}
+
+#[test]
+fn a_key_policy_that_denies_beats_a_grant() {
+    let world = World::new();
+    let key = world.key();
+    granted(&world, &key, &["GenerateDataKeyWithoutPlaintext"], &json!({}));
+    let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "kms:Generate*", "Resource": "*"});
+    put_key_policy(&world, &key, &key_policy(&[deny]));
+    let judged = stranger(&world, GENERATE, &json!({"KeyId": key.as_str(), "KeySpec": "AES_256"}));
+    assert!(judged.outcome.is_err());
+    assert_eq!(judged.recorded[0]["decision"], "ExplicitDeny");
+}
+
+#[test]
+fn a_token_of_a_grant_that_is_gone_or_of_another_key_adds_nothing() {
+    let world = World::new();
+    let (key, other) = (world.key(), world.key_named("alias/other"));
+    let [id, token] = granted(&world, &key, &["GenerateDataKeyWithoutPlaintext"], &json!({}));
+    let body = |key: &KeyArn| json!({"KeyId": key.as_str(), "KeySpec": "AES_256", "GrantTokens": [token]});
+    let ask = |key: &KeyArn| {
+        let parsed = world.parsed(world.signed(FOREIGN, GENERATE, &body(key).to_string(), &[]));
+        let resolved = super::super::Resolve(world.backend()).step(parsed).unwrap();
+        Authorize.step(resolved).map(drop).map_err(|error| error.exception().kind())
     };
-    let world = World::new();
-    world.key();
-    let exception = with(&world, "no token").outcome.unwrap_err();
-    assert_eq!(exception.kind(), ExceptionKind::InvalidGrantToken);
-    let world = World::new();
-    world.key();
-    assert_eq!(with(&world, "AQpAM2RhZDJkY+/=-_").outcome, Ok(()));
-    let world = World::with_policy(statement("kms:Decrypt", "*"));
-    world.key();
-    with(&world, "AQpAM2RhZ").denied();
+    assert_eq!(ask(&key), Ok(()));
+    assert_eq!(ask(&other), Err(ExceptionKind::AccessDenied));
+    changed(&world, Operation::RevokeGrant, &json!({"KeyId": key.as_str(), "GrantId": id}));
+    assert_eq!(ask(&key), Err(ExceptionKind::AccessDenied));
+}
+
+#[test]
+fn a_grant_is_retired_by_whom_it_names_and_by_identity_policies_of_its_account_and_by_no_key_policy() {
+    let retire = |caller: &str, policy: Value, more: Value, key_statement: Option<Value>| {
+        let world = World::with_policy(policy);
+        let key = world.key();
+        let [id, _] = granted(&world, &key, &["Encrypt", "RetireGrant"], &more);
+        put_key_policy(&world, &key, &key_policy(key_statement.as_slice()));
+        let body = json!({"KeyId": key.as_str(), "GrantId": id});
+        let judged = match caller {
+            FOREIGN_ARN => stranger(&world, "RetireGrant", &body),
+            _ => judge(&world, "RetireGrant", &body),
+        };
+        judged.outcome.map_err(|exception| exception.message().unwrap().to_owned())
+    };
+    let (nothing, any) = (statement("kms:Sign", "*"), json!({}));
+    // reference/kms-keys-and-grants.md, 8.8, and trap 24 of reference/authorization.md.
+    assert_eq!(retire(FOREIGN_ARN, nothing.clone(), any.clone(), None), Ok(()), "the grantee, given RetireGrant");
+    assert_eq!(retire(ORDERS_ARN, nothing.clone(), json!({"RetiringPrincipal": ORDERS_ARN}), None), Ok(()));
+    assert_eq!(retire(ORDERS_ARN, statement("kms:RetireGrant", "*"), any.clone(), None), Ok(()));
+    let allow = json!({"Effect": "Allow", "Principal": {"AWS": ORDERS_ARN}, "Action": "kms:RetireGrant",
+        "Resource": "*"});
+    let refused = retire(ORDERS_ARN, nothing, any, Some(allow)).unwrap_err();
+    assert!(refused.ends_with("because no identity-based policy allows the kms:RetireGrant action"), "{refused}");
+    let deny = json!({"Effect": "Deny", "Action": "kms:RetireGrant", "Resource": "*"});
+    let refused = retire(ORDERS_ARN, deny, json!({"RetiringPrincipal": ORDERS_ARN}), None).unwrap_err();
+    assert!(refused.ends_with("with an explicit deny in an identity-based policy"), "{refused}");
+}
+
+#[test]
+fn a_policy_can_say_which_grants_are_made() {
+    let grant = json!({"GranteePrincipal": FOREIGN_ARN, "Operations": ["Decrypt", "DescribeKey"],
+        "Constraints": {"EncryptionContextEquals": {"team": "orders"}}});
+    let mut retired = grant.clone();
+    retired["RetiringPrincipal"] = json!(ORDERS_ARN);
+    let mut free = grant.clone();
+    free.as_object_mut().unwrap().remove("Constraints");
+    let bodies = [grant, retired, free];
+    for (condition, expected) in [
+        (json!({"StringEquals": {"kms:GranteePrincipal": FOREIGN_ARN}}), [true, true, true]),
+        (json!({"StringEquals": {"kms:GranteePrincipal": ORDERS_ARN}}), [false, false, false]),
+        (json!({"StringEquals": {"kms:RetiringPrincipal": ORDERS_ARN}}), [false, true, false]),
+        (json!({"StringEquals": {"kms:GrantConstraintType": "EncryptionContextEquals"}}), [true, true, false]),
+        (json!({"StringEquals": {"kms:EncryptionContext:Team": "orders"}}), [true, true, false]),
+        (json!({"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "team"}}), [true, true, false]),
+        (json!({"ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt", "DescribeKey"]}}), [true, true, true]),
+        (json!({"ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt"]}}), [false, false, false]),
+        (json!({"Bool": {"kms:GrantIsForAWSResource": "true"}}), [false, false, false]),
+        (json!({"Bool": {"kms:GrantIsForAWSResource": "false"}}), [true, true, true]),
+    ] {
+        let judged = bodies.each_ref().map(|body| {
+            let world = World::with_policy(json!({"Effect": "Allow", "Action": "kms:CreateGrant", "Resource": "*",
+                "Condition": condition}));
+            let mut body = body.clone();
+            body["KeyId"] = json!(world.key().as_str());
+            judge(&world, "CreateGrant", &body).outcome.is_ok()
+        });
+        assert_eq!(judged, expected, "{condition}");
+    }
+}
+
+#[test]
+fn what_is_only_reported_is_the_use_of_keys_until_the_day_that_was_named() {
+    let world = |until: &str, statements: Value| {
+        let report_only = Timestamp::end_of_day(until);
+        World::report_only(statements, report_only)
+    };
+    // The clock shows 2026-11-23.
+    let nothing = || statement("kms:Sign", "*");
+    let reported = world("2026-11-23", nothing());
+    reported.key();
+    let judged = judge(&reported, GENERATE, &body());
+    assert_eq!(judged.outcome, Ok(()));
+    assert_eq!(
+        judged.recorded,
+        json!([{"decision": "ImplicitDeny", "action": "kms:GenerateDataKeyWithoutPlaintext", "layer": "identity",
+            "reportOnly": true}])
+    );
+    let deny = json!([nothing(), {"Effect": "Deny", "Action": "kms:Generate*", "Resource": "*"}]);
+    for (until, statements, operation) in [
+        ("2026-11-22", nothing(), GENERATE),
+        ("2026-11-23", deny, GENERATE),
+        ("2026-11-23", nothing(), "DisableKey"),
+        ("2026-11-23", nothing(), "ListGrants"),
+        ("2026-11-23", nothing(), "CreateGrant"),
+    ] {
+        let world = world(until, statements);
+        let key = world.key();
+        let body = match operation {
+            GENERATE => body(),
+            "CreateGrant" => {
+                json!({"KeyId": key.as_str(), "GranteePrincipal": ORDERS_ARN, "Operations": ["Decrypt"]})
+            }
+            _ => json!({"KeyId": key.as_str()}),
+        };
+        let judged = judge(&world, operation, &body);
+        assert!(judged.outcome.is_err(), "{until} {operation}");
+        assert_eq!(judged.recorded[0].get("reportOnly"), None);
+    }
 }
 
 #[test]

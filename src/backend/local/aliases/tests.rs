@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::super::Requester;
 use super::super::testing::{CALLER, Local, NO_KEY, members, region, wait};
 use crate::aws::{KeyArn, Operation};
 use crate::kms::{Exception, Input};

@@ -5,7 +5,6 @@ use std::sync::mpsc as channel;
 
 use serde_json::{Value, json};
 
-use super::super::Requester;
 use super::super::testing::{CALLER, Local, region, wait};
 use super::*;
 use crate::aws::{KeyArn, Operation};

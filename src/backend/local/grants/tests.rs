@@ -201,10 +201,10 @@ fn a_principal_has_to_be_one_that_can_be_granted_something_and_is_there() {
         assert_eq!(made(json!({"GranteePrincipal": arn})), Err("InvalidArnException"), "{arn}");
         assert_eq!(made(json!({"RetiringPrincipal": arn})), Err("InvalidArnException"), "{arn}");
     }
-    let trusting = Requester { accept_unknown_principals: true, ..Requester::of_test(CALLER, &[]) };
     let asked = |arn| {
         let body = request(&key, json!({"GranteePrincipal": arn}));
-        local.call_for(trusting.clone(), &region(), Operation::CreateGrant, &body).is_ok()
+        let trusting = Requester { accept_unknown_principals: true, ..Requester::of_test(CALLER, &[]) };
+        local.call_for(trusting, &region(), Operation::CreateGrant, &body).is_ok()
     };
     assert!(asked("arn:aws:iam::222233334444:user/nobody"));
     assert!(!asked("arn:aws:iam::111122223333:group/clerks"));
@@ -323,7 +323,7 @@ fn a_token_of_another_store_or_of_nobody_is_refused() {
     let of_foreign = create(&foreign, &its_key, json!({}))["GrantToken"].as_str().unwrap().to_owned();
     assert_eq!(tokens(&local, &[]).unwrap().ids(), []);
     assert_eq!(tokens(&local, &[&token, &token]).unwrap().ids().len(), 2);
-    for bad in [&of_foreign, "no token!", token.trim_start_matches("AQE"), &token.to_lowercase()] {
+    for bad in [&of_foreign, "no token!", token.trim_start_matches("AQ"), &token.to_lowercase()] {
         let refused = tokens(&local, &[&token, bad]).unwrap_err();
         assert_eq!(refused.kind().name(), "InvalidGrantTokenException");
     }
@@ -378,8 +378,7 @@ fn the_grant_to_be_retired_is_known_before_it_is_allowed() {
     let made = create(&local, &key, json!({"RetiringPrincipal": CLERK}));
     let of = |body: Value| {
         let input = Input::parse(Operation::RetireGrant, body.to_string().as_bytes()).unwrap();
-        let keys = local.backend.resolve(&input, &CLERK.parse().unwrap(), &region()).unwrap();
-        local.backend.grant(&input, &keys)
+        local.backend.resolve(&input, &CLERK.parse().unwrap(), &region()).map(|keys| keys.grant.unwrap())
     };
     for body in [json!({"GrantToken": made["GrantToken"]}), json!({"KeyId": key.as_str(), "GrantId": made["GrantId"]})]
     {
@@ -389,4 +388,29 @@ fn the_grant_to_be_retired_is_known_before_it_is_allowed() {
     }
     let absent = of(json!({"KeyId": key.as_str(), "GrantId": "0".repeat(64)})).unwrap_err();
     assert_eq!(absent.kind().name(), "InvalidGrantIdException");
+}
+
+#[test]
+fn a_key_has_no_more_grants_than_its_quota() {
+    let (local, key) = with_key();
+    let first = create(&local, &key, json!({"Name": "orders"}));
+    let view = Arc::clone(local.entries().key(key.id()).unwrap());
+    let mut full = KeyView::clone(&view);
+    let one = Grant::clone(full.grants.following(None).next().unwrap());
+    while full.grants.len() < 50_000 {
+        full.grants.insert(
+            Arc::new(Grant {
+                id: GrantId::from_bytes(crate::random::bytes().unwrap()),
+                name: "".into(),
+                ..one.clone()
+            }),
+            None,
+        );
+    }
+    local.commit(full);
+    assert_eq!(local.code(Operation::CreateGrant, &request(&key, json!({}))), "LimitExceededException");
+    let again = create(&local, &key, json!({"Name": "orders"}));
+    assert_eq!(again["GrantId"], first["GrantId"], "one that is there is not one more");
+    local.ok(Operation::RevokeGrant, &json!({"KeyId": key.as_str(), "GrantId": first["GrantId"]}));
+    create(&local, &key, json!({}));
 }

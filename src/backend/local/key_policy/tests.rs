@@ -85,8 +85,8 @@ fn a_policy_may_name_only_principals_that_there_are() {
     for unknown in [
         "arn:aws:iam::111122223333:user/nobody",
         "arn:aws:iam::111122223333:role/orders",
-        "arn:aws:iam::444455556666:root",
-        "444455556666",
+        "arn:aws:iam::555566667777:root",
+        "555566667777",
         "AIDACKCEVSQ6C3EXAMPLE",
     ] {
         let mut policy = default();
