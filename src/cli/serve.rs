@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
     let Backend::Local { data_dir, root_key_file } = &config.backend;
     let backend =
         match LocalBackend::open(data_dir, root_key_file, config.regions.all(), config.account, &Clock::System) {
-            Ok(backend) => Arc::new(backend),
+            Ok(backend) => Arc::new(backend.with_grant_propagation_delay(config.grants.propagation_delay)),
             Err(error) => return failed(log, &error),
         };
     if let Some(seeds) = &config.seeds
