@@ -1,0 +1,79 @@
+"""The cases of tests/policies, by the program and by a plain second reading.
+
+What is expected there was found row by row in the documentation of AWS, and is no program's answer. Each line is a case
+of `kmsgate policy test`, as it is given to it; `expected` is the whole result: how the request is decided, and by which
+statements or for want of whose Allow (left out where several might be named). A case with `"error": true` has a document
+that has to be refused. `trap-05` is the fifth trap: a mistake that is often made with policies.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from naive_policy import decide
+from policy_program import Judged
+
+FILES = sorted((Path(__file__).parents[1] / "policies").glob("*.jsonl"))
+# What the project promises.
+LEAST = 300
+# Those that a grant has to do with are not here.
+TRAPS = {f"trap-{number:02}" for number in range(1, 26)} - {"trap-04", "trap-22", "trap-23"}
+
+
+def cases_of(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+CASES = [case for file in FILES for case in cases_of(file)]
+SOUND = [case for case in CASES if "error" not in case]
+
+
+def test_there_are_as_many_as_promised_and_each_has_a_name_of_its_own():
+    names = [case["id"] for case in CASES]
+    assert len(names) >= LEAST
+    assert len(names) == len(set(names))
+    assert set(names) >= TRAPS
+    assert [case["id"] for case in SOUND if (case["expect"] == "allow") != (case["expected"]["result"] == "Allowed")] == []
+
+
+@pytest.fixture(scope="module", params=FILES, ids=lambda file: file.stem)
+def judged(request):
+    return cases_of(request.param), Judged(request.param)
+
+
+def test_the_program_decides_each_case_as_expected(judged):
+    cases, program = judged
+    wrong = [(case["id"], answer) for case, answer in zip(cases, program.answers, strict=True) if not answers(answer, case)]
+    assert wrong == [], program.summary
+
+
+def test_the_program_fails_if_it_refuses_a_document_and_only_then(judged):
+    cases, program = judged
+    assert program.code == (1 if any("error" in case for case in cases) else 0), program.summary
+
+
+def test_an_expectation_that_is_not_met_fails(tmp_path):
+    case = next(case for case in SOUND if case["expect"] == "deny")
+    program = Judged.of([case | {"expect": "allow"}], tmp_path / "cases.jsonl")
+    [answer] = program.answers
+    assert (program.code, answer["decision"], answer["ok"]) == (1, "deny", False)
+
+
+@pytest.mark.parametrize("case", SOUND, ids=lambda case: case["id"])
+def test_a_plain_second_reading_comes_to_the_same(case):
+    verdict, expected = decide(case), case["expected"]
+    assert verdict.result == expected["result"]
+    if "reasons" in expected:
+        assert len(verdict.reasons) == len(expected["reasons"])
+        assert all(naive.is_given_by(reason) for naive, reason in zip(verdict.reasons, expected["reasons"]))
+
+
+def answers(answer, case):
+    """Whether the program says of this case what is expected."""
+    if answer.get("id") != case["id"]:
+        return False
+    if "error" in case:
+        return bool(answer.get("error")) and answer.get("ok") is False and "decision" not in answer
+    expected = case["expected"]
+    met = (answer.get("decision"), answer.get("result"), answer.get("ok")) == (case["expect"], expected["result"], True)
+    return met and answer["reasons"] == expected.get("reasons", answer["reasons"])
