@@ -8,7 +8,7 @@ import base64
 import binascii
 import ipaddress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 
 # In this order the layer is named that denies, and the one whose Allow is missing.
@@ -38,6 +38,12 @@ class Verdict:
 
     result: str
     reasons: list | None
+
+    def is_explained_by(self, reasons):
+        """Whether the program gives these reasons."""
+        if self.reasons is None:
+            return True
+        return len(reasons) == len(self.reasons) and all(map(Reason.is_given_by, self.reasons, reasons))
 
 
 @dataclass(frozen=True)
@@ -310,7 +316,7 @@ def holds(operator, key, values, context, variables):
     """Whether the values that were sent stand to the values of the policy as the operator says."""
     sent = context.get(key.lower(), [])
     values = [text_of(value) for value in values]
-    quantifier, colon, operator = operator.rpartition(":")
+    quantifier, _, operator = operator.rpartition(":")
     if operator == "Null":
         return any(value.lower() == ("false" if sent else "true") for value in values)
     if operator.endswith("IfExists") and not sent:
@@ -390,8 +396,8 @@ def moment(text):
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return since.days * 86_400 + since.seconds + Decimal(since.microseconds) / 1_000_000
 
 

@@ -5,14 +5,13 @@ a set operator, `ForAnyValue:...IfExists` for an absent key, `NotPrincipal` with
 wildcards in what a variable stands for.
 """
 
-import base64
 import copy
 from random import Random
 
 ACCOUNT, ELSEWHERE = "111122223333", "444455556666"
 NAMES = [
-    *3 * ["user/ann"], *2 * ["user/team/blue"], *2 * ["role/app"], *5 * ["assumed-role/app/s-1"], "assumed-role/app/s-2",
-    *2 * ["federated-user/ann"], "root",
+    *3 * ["user/ann"], *2 * ["user/team/blue"], *2 * ["role/app"], *5 * ["assumed-role/app/s-1"],
+    "assumed-role/app/s-2", *2 * ["federated-user/ann"], "root",
 ]  # fmt: skip
 KMS_ACTIONS = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair"]
 ACTION_PATTERNS = [
@@ -20,32 +19,42 @@ ACTION_PATTERNS = [
     "KMS:decrypt", "kms:Decrypt?", "s3:Get*",
 ]  # fmt: skip
 RESOURCE_PATTERNS = [
-    "*", "arn:aws:kms:*:*:*", "arn:aws:kms:*:111122223333:key/*", "arn:aws:kms:us-*:*:key/bl*", "arn:aws:kms:*:*:key/?lue",
-    "arn:aws:kms:eu-*:*:*", "arn:aws:kms:*:*:KEY/*", "arn:aws:kms:*:444455556666:*", "arn:aws:s3:::*",
-    "arn:aws:kms:*:*:alias/${aws:username}", "arn:aws:kms:us-east-1:*:key/${aws:PrincipalTag/team}",
-    "arn:aws:kms:us-east-1:*:key/${aws:PrincipalTag/team, 'blue'}", "arn:aws:kms:*:*:key/${aws:PrincipalTag/none,'red'}*",
-    "arn:aws:kms:*:*:key/${*}",
+    "*", "arn:aws:kms:*:*:*", "arn:aws:kms:*:111122223333:key/*", "arn:aws:kms:us-*:*:key/bl*",
+    "arn:aws:kms:*:*:key/?lue", "arn:aws:kms:eu-*:*:*", "arn:aws:kms:*:*:KEY/*", "arn:aws:kms:*:444455556666:*",
+    "arn:aws:s3:::*", "arn:aws:kms:*:*:alias/${aws:username}", "arn:aws:kms:us-east-1:*:key/${aws:PrincipalTag/team}",
+    "arn:aws:kms:us-east-1:*:key/${aws:PrincipalTag/team, 'blue'}",
+    "arn:aws:kms:*:*:key/${aws:PrincipalTag/none,'red'}*", "arn:aws:kms:*:*:key/${*}",
 ]  # fmt: skip
 VARIABLES = [
-    "${aws:username}", "alias/${aws:username}", "${AWS:UserName}*", "${aws:PrincipalTag/team}", "${aws:PrincipalTag/TEAM}",
-    "${aws:PrincipalTag/team, 'blue'}", "${aws:PrincipalTag/none,'red'}", "${aws:PrincipalTag/none}", "b${*}", "${$}",
+    "${aws:username}", "alias/${aws:username}", "${AWS:UserName}*", "${aws:PrincipalTag/team}",
+    "${aws:PrincipalTag/TEAM}", "${aws:PrincipalTag/team, 'blue'}", "${aws:PrincipalTag/none,'red'}",
+    "${aws:PrincipalTag/none}", "b${*}", "${$}",
 ]  # fmt: skip
-TEXTS = ["blue", "Blue", "red", "ann", "alias/ann", "alias/blue", "b*", "7", "true"]
+TEXTS = ["blue", "Blue", "red", "ann", "alias/ann", "alias/blue", "b*", "a?$*", "7", "true"]
 MULTIPLE = ["blue", "red", "ann", "Blue", "app"]
 NUMBERS = ["5", "10", "10.0", "9.99", "-1", "1800"]
 DATES = [
-    "2026-01-01", "2026-01-01T00:00Z", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2025-12-31T23:59:59.5Z", "1767225600",
-    "1767225601", "2025-12-31T20:00:00-05:00",
+    "2026-01-01", "2026-01-01T00:00Z", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2025-12-31T23:59:59.5Z",
+    "1767225600", "1767225601", "2025-12-31T20:00:00-05:00",
 ]  # fmt: skip
 ADDRESSES = ["203.0.113.7", "203.0.113.8", "10.1.2.3", "2001:db8::1", "2001:db8:1::1"]
-NETWORKS = ["203.0.113.7", "203.0.113.0/24", "10.0.0.0/8", "0.0.0.0/0", "::/0", "2001:db8::/48", "203.0.113.8/31", "2001:db8:0:0::1"]
-ARNS = ["arn:aws:s3:::blue", "arn:aws:sns:us-east-1:111122223333:blue:red", "arn:aws:iam::111122223333:user/ann", "blue"]
+NETWORKS = [
+    "203.0.113.7", "203.0.113.0/24", "10.0.0.0/8", "0.0.0.0/0", "::/0", "2001:db8::/48", "203.0.113.8/31",
+    "2001:db8:0:0::1",
+]  # fmt: skip
+ARNS = [
+    "arn:aws:s3:::blue", "arn:aws:sns:us-east-1:111122223333:blue:red", "arn:aws:iam::111122223333:user/ann", "blue",
+]  # fmt: skip
 ARN_PATTERNS = [
-    "arn:aws:s3:::*", "arn:*:*:*:*:*", "arn:aws:sns:*:111122223333:b*d", "arn:aws:sns:*:blue:red", "arn:aws:iam::*:user/${aws:username}",
-    "arn:aws:iam::${aws:PrincipalAccount}:*", "arn:aws:iam::111122223333:role/a?p", "arn:aws:s3:::${aws:PrincipalTag/team}",
+    "arn:aws:s3:::*", "arn:*:*:*:*:*", "arn:aws:sns:*:111122223333:b*d", "arn:aws:sns:*:blue:red",
+    "arn:aws:iam::*:user/${aws:username}", "arn:aws:iam::${aws:PrincipalAccount}:*",
+    "arn:aws:iam::111122223333:role/a?p", "arn:aws:s3:::${aws:PrincipalTag/team}",
 ]  # fmt: skip
 
-STRING = ["StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike"]
+STRING = [
+    "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike",
+    "StringNotLike",
+]  # fmt: skip
 NUMERIC = ["Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals"]
 ARN = ["ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike"]
 # The operators, what is sent with a request, and what stands in a policy.
@@ -68,10 +77,10 @@ KEYS = {
     "aws:SourceIp": (["IpAddress", "NotIpAddress"], [*ADDRESSES, "somewhere"], NETWORKS),
     "aws:SourceArn": (ARN, ARNS, [*ARNS[:-1], *ARN_PATTERNS]),
     "aws:PrincipalArn": (ARN, ARNS[2:3], [*ARN_PATTERNS, "arn:aws:iam::111122223333:role/app", "arn:aws:iam::*:root"]),
-    "kms:RetiringPrincipal": (["BinaryEquals"], ["blue", "red"], [base64.b64encode(text).decode() for text in (b"blue", b"red")]),
+    "kms:RetiringPrincipal": (["BinaryEquals"], ["blue", "red"], ["Ymx1ZQ==", "cmVk"]),
 }
 SEVERAL = {"kms:EncryptionContextKeys", "aws:TagKeys"}
-OPERATORS = {operator for operators, _, _ in KEYS.values() for operator in operators} | {"Null"}
+OPERATORS = {operator for operators, _, _ in KEYS.values() for operator in operators}
 
 
 def drawn(seed):
@@ -101,7 +110,7 @@ class Draws:
         return {"policies": policies, "request": request}
 
     def with_a_statement(self, case, effect):
-        """The same case, with one more statement of this effect; a layer that is not there is not made, but identity."""
+        """The same case with one more statement of this effect, in a layer that is there (identity may come to be)."""
         case = copy.deepcopy(case)
         self._remember(case["request"])
         policies = case["policies"]
@@ -115,7 +124,9 @@ class Draws:
             statements = statements if isinstance(statements, list) else [statements]
             policies[layer]["Statement"] = self._shuffled([*statements, statement])
         else:
-            policies[layer] = self._shuffled([*policies.get(layer, []), {"Version": "2012-10-17", "Statement": statement}])
+            policies[layer] = self._shuffled(
+                [*policies.get(layer, []), {"Version": "2012-10-17", "Statement": statement}]
+            )
         return case
 
     def shuffled(self, case):
@@ -140,8 +151,7 @@ class Draws:
     # The request.
 
     def _request(self):
-        name, account = self._one_of(NAMES), self._account()
-        service = "sts" if name.startswith(("assumed-role", "federated-user")) else "iam"
+        principal = self._caller()
         action, resource = self._asked()
         context = {}
         for key, (_, values, _) in KEYS.items():
@@ -149,7 +159,7 @@ class Draws:
             implied = key in ("aws:username", "aws:PrincipalArn")
             if values and self._often(0.05 if implied else 0.55):
                 context[self._in_some_case(key)] = self._sent(key, values)
-        request = {"principal": f"arn:aws:{service}::{account}:{name}", "action": action, "resource": resource, "context": context}
+        request = {"principal": principal, "action": action, "resource": resource, "context": context}
         self._remember(request)
         return request
 
@@ -157,6 +167,11 @@ class Draws:
         self._principal, self._resource = request["principal"], request["resource"]
         self._action = request["action"]
         self._context = {key.lower(): value for key, value in request["context"].items()}
+
+    def _caller(self):
+        name = self._one_of(NAMES)
+        service = "sts" if name.startswith(("assumed-role", "federated-user")) else "iam"
+        return f"arn:aws:{service}::{self._account()}:{name}"
 
     def _account(self):
         return ELSEWHERE if self._often(0.2) else ACCOUNT
@@ -170,7 +185,9 @@ class Draws:
     def _sent(self, key, values):
         if key in SEVERAL:
             return self._random.sample(values, self._one_of([0, 1, 1, 2, 3]))
-        return [self._one_of(values)] if self._often(0.1) and "Tag/" not in key and key != "aws:username" else self._one_of(values)
+        one = self._one_of(values)
+        # What a variable stands for is not a list.
+        return [one] if self._often(0.1) and key not in ("aws:username", "aws:PrincipalTag/team") else one
 
     def _in_some_case(self, key):
         return self._one_of([str.lower, str.upper])(key) if self._often(0.1) else key
@@ -203,7 +220,11 @@ class Draws:
         return statement
 
     def _action_pattern(self):
-        return self._one_of([self._action, "*", "kms:*"]) if self._often(0.6) else self._one_of(ACTION_PATTERNS + KMS_ACTIONS)
+        return (
+            self._one_of([self._action, "*", "kms:*"])
+            if self._often(0.6)
+            else self._one_of(ACTION_PATTERNS + KMS_ACTIONS)
+        )
 
     def _resource_pattern(self):
         return self._one_of(["*", "*", self._resource]) if self._often(0.7) else self._one_of(RESOURCE_PATTERNS)
@@ -225,8 +246,7 @@ class Draws:
             return f"arn:aws:iam::{account}:role/app"
         if self._often(0.2):
             return self._one_of(["*", ELSEWHERE, f"arn:aws:iam::{ELSEWHERE}:root"])
-        account, name = self._account(), self._one_of(NAMES)
-        return f"arn:aws:{'sts' if name.startswith(('assumed-role', 'federated-user')) else 'iam'}::{account}:{name}"
+        return self._caller()
 
     # Conditions.
 
@@ -261,6 +281,12 @@ class Draws:
         sent = self._context.get(key.lower())
         if sent and self._often(0.5):
             one = self._one_of(sent) if isinstance(sent, list) else sent
+            if operators is STRING and self._often(0.2):
+                return self._escaped(one)
             if operators is STRING or one in values:
                 return one
         return self._one_of(VARIABLES) if operators is STRING and self._often(0.25) else self._one_of(values)
+
+    def _escaped(self, text):
+        """What means this text where there are variables."""
+        return "".join(f"${{{one}}}" if one in "*?$" else one for one in text)
