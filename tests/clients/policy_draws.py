@@ -92,7 +92,8 @@ class Draws:
     def __init__(self, random):
         self._random = random
         self._one_of = random.choice
-        self._context, self._principal, self._resource = {}, None, None
+        self._principal = self._action = self._resource = None
+        self._context = {}
 
     def case(self):
         request = self._request()
@@ -220,14 +221,12 @@ class Draws:
         return statement
 
     def _action_pattern(self):
-        return (
-            self._one_of([self._action, "*", "kms:*"])
-            if self._often(0.6)
-            else self._one_of(ACTION_PATTERNS + KMS_ACTIONS)
-        )
+        often = [self._action, "*", "kms:*"]
+        return self._one_of(often if self._often(0.6) else ACTION_PATTERNS + KMS_ACTIONS)
 
     def _resource_pattern(self):
-        return self._one_of(["*", "*", self._resource]) if self._often(0.7) else self._one_of(RESOURCE_PATTERNS)
+        often = ["*", "*", self._resource]
+        return self._one_of(often if self._often(0.7) else RESOURCE_PATTERNS)
 
     def _principals(self, effect):
         name = "NotPrincipal" if effect == "Deny" and self._often(0.3) else "Principal"
