@@ -7,6 +7,7 @@ mod log;
 mod lossy;
 mod operations;
 mod page;
+mod policy;
 mod quickstart;
 mod serve;
 
@@ -63,6 +64,8 @@ enum Command {
     Credentials(credentials::Command),
     #[command(subcommand)]
     Keys(keys::Command),
+    #[command(subcommand)]
+    Policy(policy::Command),
 }
 
 /// Runs what the command line asks for.
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Operations(arguments) => operations::run(&arguments),
         Command::Credentials(command) => credentials::run(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Policy(command) => policy::run(&command),
     }
 }
 

@@ -18,6 +18,25 @@ pub struct Fault {
     pub hint: Option<String>,
 }
 
+impl Fault {
+    /// A fault of the whole of something.
+    #[must_use]
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { path: String::new(), message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// The same in something larger, where it stands at `place`.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        let path = match (place, self.path.as_str()) {
+            (place, "") => place.to_owned(),
+            ("", _) => self.path,
+            (place, path) => format!("{place}.{path}"),
+        };
+        Self { path, ..self }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
@@ -138,5 +157,14 @@ mod tests {
         let condition = item.member("Condition");
         assert_eq!(condition.to_string(), "Statement[2].Condition");
         assert_eq!(root.to_string(), "");
+    }
+
+    #[test]
+    fn a_fault_of_a_part_becomes_one_of_the_whole() {
+        let fault = Fault::new("it is wrong", "right it");
+        let path = |fault: Fault| fault.path;
+        assert_eq!(path(fault.clone().within("key")), "key");
+        assert_eq!(path(fault.clone().within("Effect").within("key")), "key.Effect");
+        assert_eq!(path(fault.within("Effect").within("")), "Effect");
     }
 }

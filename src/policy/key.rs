@@ -5,8 +5,9 @@
 //! (`kms:EncryptionContext:AppName`). Source: the KMS developer guide and the IAM user guide.
 
 use std::fmt;
+use std::str::FromStr;
 
-use super::fault::Refusal;
+use super::fault::{Fault, Path, Refusal};
 use crate::faults::edits;
 
 /// The part of a condition key that names a member or a tag. Compared without regard to (ASCII) case.
@@ -262,6 +263,15 @@ impl ConditionKey {
         let families = FAMILIES.iter().map(|(prefix, _)| *prefix);
         let names = FIXED.iter().map(|(fixed, ..)| *fixed).chain(families);
         Some(Refusal::new(format!("no request has the condition key `{written}`")).did_you_mean(written, names))
+    }
+}
+
+impl FromStr for ConditionKey {
+    type Err = Fault;
+
+    /// Reads a key's name as a policy has it, without regard to case.
+    fn from_str(name: &str) -> Result<Self, Fault> {
+        Self::parse(name).map_err(|refusal| refusal.at(&Path::default()))
     }
 }
 

@@ -1,0 +1,23 @@
+//! `kmsgate policy`: what policies come to, asked of the very code that judges requests.
+
+mod case;
+mod facts;
+mod json;
+mod test;
+mod verdict;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// Test policies and look into them, without a gateway.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Test(test::Arguments),
+}
+
+pub(super) fn run(command: &Command) -> ExitCode {
+    match command {
+        Command::Test(arguments) => test::run(arguments),
+    }
+}
