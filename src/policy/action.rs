@@ -22,8 +22,16 @@ pub static ACTIONS: LazyLock<Box<[&'static str]>> = LazyLock::new(|| {
     all.into_iter().collect()
 });
 
-/// [`ACTIONS`] in lower case, as patterns have them.
-static LOWER: LazyLock<Vec<String>> = LazyLock::new(|| ACTIONS.iter().map(|a| a.to_ascii_lowercase()).collect());
+/// What all of [`ACTIONS`] begin with.
+const SERVICE: &str = "kms";
+
+/// The names of [`ACTIONS`] in lower case and without their service, as patterns have them, and their places; sorted.
+static NAMES: LazyLock<Vec<(String, usize)>> = LazyLock::new(|| {
+    let name = |action: &str| action.split_once(':').map(|(_, name)| name.to_ascii_lowercase());
+    let mut names: Vec<_> = ACTIONS.iter().enumerate().filter_map(|(place, a)| Some((name(a)?, place))).collect();
+    names.sort();
+    names
+});
 
 /// The actions that are judged on an alias.
 const ALIAS_ACTIONS: [&str; 3] = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"];
@@ -40,6 +48,23 @@ pub(super) struct ActionSet(u128);
 impl ActionSet {
     pub(super) fn one(number: usize) -> Self {
         Self(1 << number)
+    }
+
+    fn all() -> Self {
+        Self(ACTIONS.len().try_into().ok().and_then(|len| 1_u128.checked_shl(len)).unwrap_or(0).wrapping_sub(1))
+    }
+
+    /// Those whose name, in lower case and without the service, is `pattern`, which was `written` so.
+    fn named(written: &str, pattern: &Pattern) -> Self {
+        if !written.contains(['*', '?']) {
+            let place = NAMES.binary_search_by(|(name, _)| (**name).cmp(written)).ok();
+            return place.and_then(|at| NAMES.get(at)).map_or(Self::default(), |(_, number)| Self::one(*number));
+        }
+        if written == "*" {
+            return Self::all();
+        }
+        let meant = NAMES.iter().filter(|(name, _)| pattern.matches(name));
+        Self(meant.fold(0, |set, (_, number)| set | Self::one(*number).0))
     }
 
     pub(super) fn contains(self, number: usize) -> bool {
@@ -69,8 +94,8 @@ impl ActionSet {
 pub(super) enum ActionPattern {
     /// The lone `*`: every action of every service.
     Any,
-    /// `service:Name`, both in lower case.
-    Named { service: Box<str>, name: Pattern },
+    /// `service:Name`, both in lower case, and which of [`ACTIONS`] that is.
+    Named { service: Box<str>, name: Pattern, known: ActionSet },
 }
 
 impl ActionPattern {
@@ -86,7 +111,9 @@ impl ActionPattern {
                     .hint("the service is written out, as `kms:*`; only the lone `*` stands for all services"))
             }
             Some((service, name)) if !service.is_empty() && !name.is_empty() => {
-                Ok(Self::Named { service: service.into(), name: Pattern::parse(name) })
+                let (written, name) = (name, Pattern::parse(name));
+                let known = if service == SERVICE { ActionSet::named(written, &name) } else { ActionSet::default() };
+                Ok(Self::Named { service: service.into(), name, known })
             }
             _ => Err(Refusal::new(format!("`{text}` is no action"))
                 .did_you_mean(&format!("kms:{text}"), ACTIONS.iter().copied())
@@ -98,21 +125,23 @@ impl ActionPattern {
     fn matches_lower(&self, action: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Named { service, name } => {
+            Self::Named { service, name, .. } => {
                 action.split_once(':').is_some_and(|(s, n)| s == &**service && name.matches(n))
             }
         }
     }
 
     fn known(&self) -> ActionSet {
-        let meant = LOWER.iter().enumerate().filter(|(_, action)| self.matches_lower(action));
-        ActionSet(meant.fold(0, |set, (number, _)| set | ActionSet::one(number).0))
+        match self {
+            Self::Any => ActionSet::all(),
+            Self::Named { known, .. } => *known,
+        }
     }
 
     /// What to tell an author whose `written` action no request will ever have.
     pub(super) fn misspelt(&self, written: &str) -> Option<Refusal> {
         let Self::Named { service, .. } = self else { return None };
-        let suspicious = if &**service == "kms" { self.known().is_empty() } else { edits(service, "kms") == 1 };
+        let suspicious = if &**service == SERVICE { self.known().is_empty() } else { edits(service, "kms") == 1 };
         suspicious.then(|| {
             Refusal::new(format!("`{written}` matches no action of KMS")).did_you_mean(written, ACTIONS.iter().copied())
         })
@@ -131,8 +160,7 @@ pub(super) struct Actions {
 impl Actions {
     pub(super) fn new(patterns: Vec<ActionPattern>, except: bool) -> Self {
         let named = patterns.iter().fold(0, |set, pattern| set | pattern.known().0);
-        let all = ACTIONS.len().try_into().ok().and_then(|len| 1_u128.checked_shl(len)).unwrap_or(0).wrapping_sub(1);
-        let known = ActionSet(if except { all & !named } else { named });
+        let known = ActionSet(if except { ActionSet::all().0 & !named } else { named });
         Self { patterns: patterns.into(), except, known }
     }
 
@@ -164,7 +192,8 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_fits_a_set() {
         assert!(ACTIONS.is_sorted());
-        assert!(ACTIONS.len() < 128);
+        assert!(ACTIONS.len() < 128 && NAMES.len() == ACTIONS.len());
+        assert!(ACTIONS.iter().all(|action| action.starts_with("kms:")));
         assert!(ACTIONS.contains(&"kms:ReEncryptFrom") && !ACTIONS.contains(&"kms:ReEncrypt"));
         assert_eq!(number("kms:decrypt"), None);
     }

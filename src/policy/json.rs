@@ -58,10 +58,10 @@ impl Node {
                 }
             }
             Self::Object(members) => {
-                let mut seen = HashSet::new();
-                for (name, value) in members {
+                let mut seen = Seen::default();
+                for (place, (name, value)) in members.iter().enumerate() {
                     let path = path.member(name);
-                    if !seen.insert(name.as_str()) {
+                    if seen.before(name, members.get(..place).unwrap_or_default()) {
                         let refusal = Refusal::new(format!("`{name}` stands twice in one object"));
                         findings.refuse::<()>(&path, refusal.hint("keep one of the two, or merge their values"));
                     }
@@ -70,6 +70,26 @@ impl Node {
             }
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => {}
         }
+    }
+}
+
+/// The names of an object so far.
+#[derive(Default)]
+struct Seen<'n>(HashSet<&'n str>);
+
+impl<'n> Seen<'n> {
+    /// To look at so many takes less time than to hash them.
+    const FEW: usize = 16;
+
+    /// Whether `name` is one of the members `before`, which is asked for each member in turn.
+    fn before(&mut self, name: &'n str, before: &'n [(String, Node)]) -> bool {
+        if before.len() < Self::FEW {
+            return before.iter().any(|(known, _)| known == name);
+        }
+        if self.0.is_empty() {
+            self.0.extend(before.iter().map(|(known, _)| known.as_str()));
+        }
+        !self.0.insert(name)
     }
 }
 
@@ -147,6 +167,18 @@ mod tests {
     fn a_member_that_stands_twice_is_found_at_any_depth() {
         assert_eq!(duplicates(r#"{"a":1,"b":{"a":2}}"#), Vec::<String>::new());
         assert_eq!(duplicates(r#"{"a":1,"a":1,"b":[{"c":{"d":1,"\u0064":2}}]}"#), ["a", "b[0].c.d"]);
+    }
+
+    #[test]
+    fn a_large_object_is_looked_at_as_a_small_one() {
+        let names = |count: usize| (0..count).map(|i| format!("\"n{i}\":0")).collect::<Vec<_>>().join(",");
+        for count in [1, 15, 16, 17, 40] {
+            assert_eq!(duplicates(&format!("{{{}}}", names(count))), Vec::<String>::new());
+            for at in [0, count - 1] {
+                let json = format!(r#"{{{},"n{at}":1,"last":2}}"#, names(count));
+                assert_eq!(duplicates(&json), [format!("n{at}")], "{count}");
+            }
+        }
     }
 
     #[test]
