@@ -169,6 +169,32 @@ impl Actions {
         self.known
     }
 
+    /// Whether all that are meant are certainly among `others`.
+    pub(super) fn within(&self, others: &Self) -> bool {
+        let of_kms =
+            |pattern: &ActionPattern| matches!(pattern, ActionPattern::Named { service, .. } if &**service == SERVICE);
+        let every = !others.except && others.patterns.iter().any(|pattern| matches!(pattern, ActionPattern::Any));
+        let named = !self.except && self.patterns.iter().all(of_kms) && !self.known.is_empty();
+        every || named && self.known.0 & !others.known.0 == 0
+    }
+
+    /// Whether they are all of KMS's, or of every service's.
+    pub(super) fn are_all(&self) -> bool {
+        self.known == ActionSet::all()
+    }
+
+    /// Whether these are none at all, of whichever service.
+    pub(super) fn are_none(&self) -> bool {
+        self.except && self.patterns.iter().any(|pattern| matches!(pattern, ActionPattern::Any))
+    }
+
+    /// Whether each names another service than KMS.
+    pub(super) fn are_foreign(&self) -> bool {
+        let foreign =
+            |pattern: &ActionPattern| matches!(pattern, ActionPattern::Named { service, .. } if &**service != SERVICE);
+        !self.except && !self.patterns.is_empty() && self.patterns.iter().all(foreign)
+    }
+
     /// Whether `action`, known or not, is meant.
     pub(super) fn contain(&self, action: &str) -> bool {
         let lower = action.to_ascii_lowercase();

@@ -24,7 +24,7 @@ pub(super) fn components(text: &str) -> Option<Components<'_>> {
 }
 
 /// An ARN with wildcards and variables.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct ArnPattern {
     components: [Template; COMPONENTS],
     /// How many components it begins with that are plain text.
@@ -63,6 +63,11 @@ impl ArnPattern {
         Truth::all(self.components.iter().zip(arn).map(|(template, part)| template.matches(part, context)))
     }
 
+    /// Whether `arn` matches whatever the request.
+    fn certainly_matches(&self, arn: &Components<'_>) -> bool {
+        self.components.iter().zip(arn).all(|(template, part)| template.certainly_matches(part))
+    }
+
     /// As [`Self::matches`], for an ARN that is known to begin with the plain text that this begins with: components
     /// that are wholly in there are the same.
     pub(super) fn matches_behind_prefix(&self, arn: &Components<'_>, context: &dyn RequestContext) -> Truth {
@@ -82,7 +87,7 @@ impl ArnPattern {
 }
 
 /// One element of `Resource` or `NotResource` that is not the lone `*`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum ResourcePattern {
     /// An ARN without wildcard and variable.
     Exact(Arc<str>),
@@ -123,6 +128,16 @@ impl ResourcePattern {
         match self {
             Self::Exact(exact) => (**exact == *resource).into(),
             Self::Pattern { arn: pattern, .. } => arn.map_or(Truth::No, |arn| pattern.matches(arn, context)),
+        }
+    }
+
+    /// Whether all that this matches is matched by `other`, as far as that is simple to see.
+    pub(super) fn within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(arn), Self::Pattern { arn: pattern, .. }) => {
+                components(arn).is_some_and(|arn| pattern.certainly_matches(&arn))
+            }
+            (this, other) => this == other,
         }
     }
 

@@ -30,6 +30,15 @@ pub(super) struct Condition {
     wanted: Wanted,
 }
 
+/// A request of which nothing is known: what is asked of it has to hold for all.
+struct Unknowable;
+
+impl RequestContext for Unknowable {
+    fn values(&self, _: &ConditionKey) -> Values<'_> {
+        Values::Unknown
+    }
+}
+
 /// The policy's values, of the operator's type.
 #[derive(Clone, Debug)]
 enum Wanted {
@@ -83,6 +92,36 @@ impl Condition {
     /// The key, if an absent key makes a `ForAllValues` condition hold.
     pub(super) fn holds_for_nothing(&self) -> Option<&ConditionKey> {
         (self.set == Some(SetOperator::ForAllValues)).then_some(&self.key)
+    }
+
+    /// The key that is tested.
+    pub(super) const fn key(&self) -> &ConditionKey {
+        &self.key
+    }
+
+    /// Whether it holds for a request that does not have the key.
+    pub(super) fn holds_when_absent(&self) -> bool {
+        self.holds_for(&[], &Unknowable) == Truth::Yes
+    }
+
+    /// Whether it and another that stands beside it can never hold both, as far as that is simple to see.
+    pub(super) fn contradicts(&self, other: &Self) -> bool {
+        let plain = self.key == other.key && self.set.is_none() && other.set.is_none();
+        let excluded = |value: &str| other.holds_for(&[Cow::Borrowed(value)], &Unknowable) == Truth::No;
+        plain
+            && !(self.holds_when_absent() && other.holds_when_absent())
+            && self.only().is_some_and(|values| values.iter().all(|value| excluded(value)))
+    }
+
+    /// The values of the key for which it holds, where they can be listed.
+    fn only(&self) -> Option<Vec<&str>> {
+        match &self.wanted {
+            Wanted::Null(absent) => (!absent.contains(&false)).then(Vec::new),
+            _ if self.negated || self.multi_valued => None,
+            Wanted::Text(templates) => templates.iter().map(Template::as_text).collect(),
+            Wanted::Boolean(values) => Some(values.iter().map(|value| if *value { "true" } else { "false" }).collect()),
+            _ => None,
+        }
     }
 
     /// Whether the condition holds for the request.

@@ -26,6 +26,9 @@ pub struct Parsed {
     pub document: Document,
     /// What is legal and probably not meant: misspelt actions and condition keys, statements that cannot apply.
     pub warnings: Vec<Fault>,
+    /// Statements of an identity policy that allow all of KMS on everything. No warnings, since that may be what is
+    /// meant: of an administrator, or of a document that is somebody's boundary.
+    pub wide: Vec<Fault>,
 }
 
 impl Document {
@@ -43,7 +46,7 @@ impl Document {
         match statements {
             Some(statements) if findings.faults.is_empty() => {
                 let document = Self { name: name.into(), kind, statements };
-                Ok(Parsed { document, warnings: findings.warnings })
+                Ok(Parsed { document, warnings: findings.warnings, wide: findings.wide })
             }
             _ => Err(findings.faults),
         }
@@ -60,6 +63,16 @@ impl Document {
     #[must_use]
     pub fn attached_as(self, kind: Kind) -> Self {
         Self { kind, ..self }
+    }
+
+    /// The principals that a key policy names, in the form of
+    /// [`canonical_principal`](crate::aws::canonical_principal), each with its place.
+    pub fn principals(&self) -> impl Iterator<Item = (String, &str)> {
+        self.statements.iter().enumerate().flat_map(|(index, Statement { principals, .. })| {
+            let listed = principals.listed().iter().map(|name| ("Principal", name));
+            let all = listed.chain(principals.excepted().iter().map(|name| ("NotPrincipal", name)));
+            all.map(move |(element, name)| (format!("Statement[{index}].{element}"), &**name))
+        })
     }
 
     /// Whether no statement of it allows.
@@ -116,6 +129,7 @@ impl Reader<'_> {
             None => self.findings.refuse(&path, Refusal::new("`Statement` is missing")),
         }?;
         self.unique_sids(&statements, &path);
+        self.warn_of_idle_allows(&statements, &path);
         Some(statements)
     }
 
@@ -163,6 +177,8 @@ impl Reader<'_> {
             conditions: conditions?.into(),
         };
         self.warn_of_pitfalls(&statement, path);
+        self.warn_of_idleness(&statement, path);
+        self.note_width(&statement, path);
         Some(statement)
     }
 

@@ -10,6 +10,7 @@ use super::document::{Reader, all, member};
 use super::fault::{Path, Refusal};
 use super::json::Node;
 use super::key::ConditionKey;
+use super::lint::never_applies;
 use super::operator::Operator;
 use super::statement::Resources;
 
@@ -78,7 +79,10 @@ impl Reader<'_> {
             (Some(patterns), false) => Resources::Only(patterns),
             (Some(patterns), true) => Resources::Except(patterns),
             (None, false) => Resources::All,
-            (None, true) => Resources::None,
+            (None, true) => {
+                self.findings.warn(&path.member(name), never_applies("no resource is left beside `*`"));
+                Resources::None
+            }
         })
     }
 
@@ -107,6 +111,7 @@ impl Reader<'_> {
         let key = self.present(&key, path);
         match Condition::parse(operator, key, &values, self.variables) {
             Ok(condition) => {
+                self.warn_of_absence(&condition, path);
                 self.warn_of_variables("", condition.variables(), path);
                 if !self.variables && values.iter().any(|value| value.contains("${")) {
                     self.warn_of_variables("${", std::iter::empty(), path);

@@ -86,6 +86,7 @@ impl Refusal {
 pub(super) struct Findings {
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<Fault>,
+    pub(super) wide: Vec<Fault>,
 }
 
 impl Findings {

@@ -47,6 +47,7 @@ mod index;
 mod json;
 mod key;
 mod key_policy;
+mod lint;
 mod operator;
 mod pitfalls;
 mod principals;

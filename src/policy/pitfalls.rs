@@ -11,17 +11,28 @@ use super::statement::{Effect, Statement};
 use super::template::Variable;
 
 impl Reader<'_> {
-    /// The key as this kind of policy has it; warns of one that never has a value here.
+    /// The key as this kind of policy has it; warns of one that is none there.
     pub(super) fn present(&mut self, key: &ConditionKey, path: &Path<'_>) -> ConditionKey {
         let kept = if self.kind == Kind::Key { key.clone().in_key_policy() } else { key.clone() };
         if kept != *key {
             let warning = Refusal::new(format!("`{key}` counts as absent in a key policy, as at AWS"));
             self.findings.warn(path, warning.hint("test it in identity policies"));
-        } else if key.is_absent_here() {
-            let warning = Refusal::new(format!("`{key}` has no value at a gateway and counts as absent"));
-            self.findings.warn(path, warning.hint("a positive test of it never holds, a negated one always does"));
         }
         kept
+    }
+
+    /// Warns of a test of a key that no request at a gateway has.
+    pub(super) fn warn_of_absence(&mut self, condition: &Condition, path: &Path<'_>) {
+        let key = condition.key();
+        if key.is_absent_here() {
+            let warning = Refusal::new(format!("`{key}` has no value at a gateway and counts as absent"));
+            let so = if condition.holds_when_absent() {
+                "this test of it holds for every request"
+            } else {
+                "this test of it never holds, so the statement never applies"
+            };
+            self.findings.warn(path, warning.hint(so));
+        }
     }
 
     /// Warns of variables that never have a value, and of `text` whose variables its version does not know.

@@ -45,6 +45,15 @@ impl Principals {
         }
     }
 
+    /// Whether all that these are about are certainly among `others`.
+    pub(super) fn within(&self, others: &Self) -> bool {
+        match (self, others) {
+            (_, Self::Everyone) => true,
+            (Self::Only(these), Self::Only(others)) => these.iter().all(|name| lists(others, name)),
+            _ => false,
+        }
+    }
+
     /// Those that `Principal` lists.
     pub(super) fn listed(&self) -> &[Box<str>] {
         if let Self::Only(names) = self { names } else { &[] }

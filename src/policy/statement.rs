@@ -55,6 +55,17 @@ impl Resources {
         }
     }
 
+    /// Whether all that are meant are certainly among `others`.
+    pub(super) fn within(&self, others: &Self) -> bool {
+        match (self, others) {
+            (_, Self::All) | (Self::None, _) => true,
+            (Self::Only(these), Self::Only(others)) => {
+                these.iter().all(|this| others.iter().any(|other| this.within(other)))
+            }
+            _ => false,
+        }
+    }
+
     /// The patterns, if there are any.
     pub(super) fn patterns(&self) -> &[ResourcePattern] {
         match self {

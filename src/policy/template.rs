@@ -22,14 +22,14 @@ pub(super) struct Syntax {
 }
 
 /// One element of a text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     Glyph(Glyph),
     Variable(Variable),
 }
 
 /// `${key}` or `${key, 'default'}`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Variable {
     pub(super) key: ConditionKey,
     /// The key as the author spelt it.
@@ -105,14 +105,14 @@ impl Variable {
 struct Unknown;
 
 /// A text ready to be matched.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Template {
     form: Form,
     /// Case is ignored: the form's own characters are folded already.
     caseless: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Form {
     Fixed(Pattern),
     Open(Box<[Token]>),
@@ -135,11 +135,11 @@ impl Template {
         Self { form: Form::new(folded.collect()), caseless: true }
     }
 
-    /// The one text that matches, if there is neither a wildcard nor a variable in here.
+    /// The one text that matches, if there is neither a wildcard nor a variable in here and case matters.
     pub(super) fn as_text(&self) -> Option<&str> {
         match &self.form {
-            Form::Fixed(pattern) => pattern.as_text(),
-            Form::Open(_) => None,
+            Form::Fixed(pattern) if !self.caseless => pattern.as_text(),
+            Form::Fixed(_) | Form::Open(_) => None,
         }
     }
 
@@ -158,6 +158,11 @@ impl Template {
     /// Whether the whole of `text` matches. A variable without value makes it match nothing.
     pub(super) fn matches(&self, text: &str, context: &dyn RequestContext) -> Truth {
         if self.caseless { self.matches_as_is(&fold(text), context) } else { self.matches_as_is(text, context) }
+    }
+
+    /// Whether the whole of `text` matches, whatever the request: there is no variable in here.
+    pub(super) fn certainly_matches(&self, text: &str) -> bool {
+        matches!(&self.form, Form::Fixed(pattern) if !self.caseless && pattern.matches(text))
     }
 
     fn matches_as_is(&self, text: &str, context: &dyn RequestContext) -> Truth {

@@ -17,7 +17,7 @@ pub(super) enum Glyph {
 }
 
 /// A compiled pattern. Case-sensitive: who wants otherwise folds both sides first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pattern {
     head: Segment,
     middle: Box<[Segment]>,
@@ -74,14 +74,14 @@ impl Pattern {
 }
 
 /// What stands between two stars.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Segment {
     Text(Box<str>),
     /// With at least one `?`, written `None`.
     Mixed(Mixed),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Mixed {
     glyphs: Box<[Option<char>]>,
     /// For each character in here, sorted: the set of its positions, `?` not counted.
