@@ -181,6 +181,7 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     loopback(config.listen.address)?;
     let data_dir = directory.clone();
     let made = Quickstart { regions, account, principal, access_key_id, secret, key, alias: ALIAS, data_dir };
+    let backend = backend.with_grant_propagation_delay(config.grants.propagation_delay);
     Ok((config, Arc::new(backend), made))
 }
 

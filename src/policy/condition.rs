@@ -191,7 +191,11 @@ impl Wanted {
                 value::date(value).is_some_and(|value| dates.iter().any(|d| relation.holds(value.cmp(d)))).into()
             }
             Self::Boolean(booleans) => value::boolean(value).is_some_and(|value| booleans.contains(&value)).into(),
-            Self::Binary(list) => value::bytes(value).is_some_and(|value| list.contains(&value)).into(),
+            // Values of requests are text, or bytes in base64.
+            Self::Binary(list) => {
+                let decoded = value::bytes(value);
+                list.iter().any(|bytes| **bytes == *value.as_bytes() || Some(bytes) == decoded.as_ref()).into()
+            }
             Self::Address(networks) => {
                 value::address(value).is_some_and(|value| networks.iter().any(|net| net.contains(&value))).into()
             }

@@ -41,6 +41,12 @@ impl Document {
         let root = Path::default();
         let node = Node::parse(json).map_err(|refusal| vec![refusal.at(&root)])?;
         let mut findings = Findings::default();
+        if kind == Kind::Key
+            && let Some(other) = std::str::from_utf8(json).ok().and_then(|text| text.chars().find(|c| !may_stand(*c)))
+        {
+            let refusal = Refusal::new(format!("the character {other:?} may not stand in a key policy"));
+            findings.refuse::<()>(&root, refusal.hint("write it as a JSON escape"));
+        }
         node.note_duplicates(&root, &mut findings);
         let statements = Reader { kind, variables: false, findings: &mut findings }.document(&node, &root);
         match statements {
@@ -92,6 +98,11 @@ impl Document {
     pub fn is_empty(&self) -> bool {
         self.statements.is_empty()
     }
+}
+
+/// Whether the character may stand in the text of a key policy (API reference, `PutKeyPolicy`).
+fn may_stand(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}')
 }
 
 const DOCUMENT_MEMBERS: [&str; 3] = ["Version", "Statement", "Id"];

@@ -58,10 +58,19 @@ impl<'p> Policies<'p> {
     }
 }
 
+/// The one action on a key in which the key's policy has no say (API reference, `RetireGrant`).
+const NOT_BY_KEY_POLICY: &str = "kms:RetireGrant";
+
 /// Judges a request. When several statements of one kind of policy decide alike, the one named is any of them, the same
 /// one each time.
 pub fn evaluate(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
-    let judge = Judge { subject: Subject::new(request), policies };
+    let mut policies = *policies;
+    if request.action.eq_ignore_ascii_case(NOT_BY_KEY_POLICY)
+        && let OfResource::KeyPolicy { .. } = policies.resource
+    {
+        policies.resource = OfResource::Nothing;
+    }
+    let judge = Judge { subject: Subject::new(request), policies: &policies };
     if let Some(reason) = judge.denied() {
         return Decision::ExplicitDeny(Arc::clone(reason));
     }

@@ -6,7 +6,7 @@
 use super::document::{Reader, all};
 use super::fault::{Path, Refusal};
 use super::json::Node;
-use crate::aws::{AccountId, Arn, PrincipalNames, canonical_principal};
+use crate::aws::{AccountId, Arn, MeantAs, PrincipalNames, canonical_principal};
 
 /// The principals that a statement is about. Names are in the form of [`canonical_principal`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +22,17 @@ pub(super) enum Principals {
 }
 
 impl Principals {
-    /// Whether a statement that denies is about the caller. Of those that `NotPrincipal` lists it spares only a caller
-    /// whose every name is listed: for a session the session, its role and its account.
+    /// Whether a statement that denies is about the caller. `NotPrincipal` spares a user whom it lists, and a session of a
+    /// role only if it lists the session, its role and its account (IAM user guide, "`NotPrincipal` with Deny"). Listing
+    /// an account spares its root user alone.
     pub(super) fn deny(&self, caller: &PrincipalNames) -> bool {
-        match self {
-            Self::Except(names) => caller.iter().any(|(_, meant)| {
-                // A unique id is another spelling of the ARN beside it.
-                !caller.iter().any(|(name, as_)| as_ == meant && lists(names, name))
-            }),
-            other => other.allow(caller),
-        }
+        let Self::Except(names) = self else { return self.allow(caller) };
+        let of_role = caller.iter().any(|(_, meant)| meant == MeantAs::Role);
+        let needed = |meant: MeantAs| of_role || meant != MeantAs::Account;
+        caller.iter().filter(|(_, meant)| needed(*meant)).any(|(_, meant)| {
+            // A unique id is another spelling of the ARN beside it.
+            !caller.iter().any(|(name, as_)| as_ == meant && lists(names, name))
+        })
     }
 
     /// Whether a statement that allows is about the caller. `NotPrincipal` leaves out whoever has a name that is listed.
