@@ -194,9 +194,12 @@ def applying(policies, layer, effect, request):
 
 def ways_to_name(statement, caller):
     """As what the caller is meant by a statement of a key policy; nothing if it is not meant."""
-    if "NotPrincipal" in statement:
-        return {"everyone"} if not ways_in(statement["NotPrincipal"], caller) else set()
-    return ways_in(statement["Principal"], caller)
+    if "Principal" in statement:
+        return ways_in(statement["Principal"], caller)
+    # To be excepted, a caller has to be listed by every name that it has, its account among them.
+    listed = ways_in(statement["NotPrincipal"], caller)
+    names = {"account"} | ({caller.kind} - {"root"}) | ({"role"} if caller.role else set())
+    return set() if "everyone" in listed or names <= listed else {"everyone"}
 
 
 def ways_in(principals, caller):
@@ -406,9 +409,9 @@ def boolean(sent, value, *_):
 
 
 def binary_equals(sent, value, *_):
-    """The policy has the bytes in base64."""
+    """Bytes are written in base64."""
     try:
-        return base64.b64decode(value, validate=True) == sent.encode()
+        return base64.b64decode(value, validate=True) == base64.b64decode(sent, validate=True)
     except binascii.Error:
         return False
 

@@ -1,8 +1,8 @@
 """Draws policies and requests of few words, so that they often have to do with each other.
 
 All that is drawn is without faults, and its meaning is documented: left out are several values for an operator without
-a set operator, `ForAnyValue:...IfExists` for an absent key, `NotPrincipal` with Allow, session policies of a user, and
-wildcards in what a variable stands for.
+a set operator, `ForAnyValue:...IfExists` for an absent key, `NotPrincipal` with Allow, session policies of a user,
+wildcards in what a variable stands for, and limits on a federated user whom a key policy allows as everyone.
 """
 
 import copy
@@ -77,7 +77,7 @@ KEYS = {
     "aws:SourceIp": (["IpAddress", "NotIpAddress"], [*ADDRESSES, "somewhere"], NETWORKS),
     "aws:SourceArn": (ARN, ARNS, [*ARNS[:-1], *ARN_PATTERNS]),
     "aws:PrincipalArn": (ARN, ARNS[2:3], [*ARN_PATTERNS, "arn:aws:iam::111122223333:role/app", "arn:aws:iam::*:root"]),
-    "kms:RetiringPrincipal": (["BinaryEquals"], ["blue", "red"], ["Ymx1ZQ==", "cmVk"]),
+    "kms:RetiringPrincipal": (["BinaryEquals"], ["Ymx1ZQ==", "cmVk"], ["Ymx1ZQ==", "cmVk"]),
 }
 SEVERAL = {"kms:EncryptionContextKeys", "aws:TagKeys"}
 OPERATORS = {operator for operators, _, _ in KEYS.values() for operator in operators}
@@ -104,11 +104,18 @@ class Draws:
             policies["key"] = self._document("key")
         if self._often(0.35):
             policies["guardrail"] = self._documents("guardrail")
-        if self._often(0.3):
+        everyone = ":federated-user/" in self._principal and self._names_everyone(policies.get("key"))
+        if self._often(0.3) and not everyone:
             policies["boundary"] = self._documents("boundary")
-        if self._often(0.3) and ":user/" not in self._principal:
+        if self._often(0.3) and ":user/" not in self._principal and not everyone:
             policies["session"] = self._document("session")
         return {"policies": policies, "request": request}
+
+    def _names_everyone(self, document):
+        statements = document["Statement"] if document else []
+        statements = statements if isinstance(statements, list) else [statements]
+        principals = [statement.get("Principal", {}) for statement in statements]
+        return any(one == "*" or "*" in one.get("AWS", []) for one in principals)
 
     def with_a_statement(self, case, effect):
         """The same case with one more statement of this effect, in a layer that is there (identity may come to be)."""
