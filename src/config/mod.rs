@@ -22,7 +22,7 @@ use crate::faults::{Collector, Fault, Faults, read_toml};
 use crate::limits::Quotas;
 use crate::policy::{Compiled, Document};
 
-pub(crate) use policies::policy_fault;
+pub(crate) use policies::{policy_fault, read_bounded};
 pub(crate) use read::regions;
 
 pub use policies::PolicySettings;

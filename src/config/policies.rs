@@ -235,7 +235,8 @@ fn read_one(name: &str, file: &Path, kind: Kind, faults: &Collector, warnings: &
     }
 }
 
-fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
+/// The bytes of a policy document's file, or what is wrong with the file.
+pub(crate) fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
     let metadata = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
     if !metadata.is_file() {
         return Err("is no file".into());

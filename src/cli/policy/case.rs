@@ -116,12 +116,13 @@ impl Reader {
         Some(Case { policies, facts, action, account, expected: expected.flatten() })
     }
 
+    /// Whether it can be given back as it is written.
     fn is_id(&mut self, id: &RawValue) -> bool {
-        let named = matches!(kind(id), "a string" | "a number");
-        if !named {
-            self.refuse::<()>("id", format!("the id is {}", kind(id)), Some("write a string or a number"));
+        if !matches!(kind(id), "a string" | "a number") {
+            let message = format!("the id is {}", kind(id));
+            return self.refuse::<()>("id", message, Some("write a string or a number")).is_some();
         }
-        named
+        self.json::<Scalar<'_>>("id", id).is_some()
     }
 
     fn expect(&mut self, expect: &RawValue) -> Option<bool> {
@@ -181,18 +182,27 @@ impl Reader {
         read.into_iter().collect()
     }
 
+    /// The values of one key: a scalar or a list of them.
     fn values<'l>(&mut self, path: impl Fn() -> String, node: &'l RawValue) -> Option<Vec<Cow<'l, str>>> {
-        let read = match kind(node) {
-            "a list" => serde_json::from_str(node.get()).map(|values: Vec<Scalar<'l>>| values),
-            "an object" | "null" => {
-                let message = format!("{} is no value of a condition key", kind(node));
-                return self.refuse(path(), message, Some("write a string or a list of strings"));
-            }
-            _ => serde_json::from_str(node.get()).map(|one| vec![one]),
-        };
-        match read {
-            Ok(values) => Some(values.into_iter().map(|Scalar(text)| text).collect()),
-            Err(error) => self.refuse(path(), not_json(&error), Some("write a string or a list of strings")),
+        if kind(node) != "a list" {
+            return self.value(path, node).map(|value| vec![value]);
+        }
+        let items: Vec<&RawValue> = self.json(&path(), node)?;
+        let mut values = Vec::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            values.push(self.value(|| format!("{}[{place}]", path()), item));
+        }
+        values.into_iter().collect()
+    }
+
+    fn value<'l>(&mut self, path: impl Fn() -> String, node: &'l RawValue) -> Option<Cow<'l, str>> {
+        if matches!(kind(node), "a list" | "an object" | "null") {
+            let message = format!("{} is no value of a condition key", kind(node));
+            return self.refuse(path(), message, Some("write a string, a number or a boolean"));
+        }
+        match serde_json::from_str(node.get()) {
+            Ok(Scalar(text)) => Some(text),
+            Err(error) => self.refuse(path(), not_json(&error), None),
         }
     }
 

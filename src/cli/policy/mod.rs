@@ -1,9 +1,12 @@
 //! `kmsgate policy`: what policies come to, asked of the very code that judges requests.
 
 mod case;
+mod check;
 mod facts;
 mod json;
 mod test;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::process::ExitCode;
@@ -14,10 +17,12 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Test(test::Arguments),
+    Check(check::Arguments),
 }
 
 pub(super) fn run(command: &Command) -> ExitCode {
     match command {
         Command::Test(arguments) => test::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 /// What ends a run early.
 #[derive(Debug)]
-enum Stopped {
+pub(super) enum Stopped {
     Reading(io::Error),
     Writing(io::Error),
 }
@@ -79,7 +79,7 @@ fn open(file: &Path) -> io::Result<Box<dyn Read>> {
 }
 
 /// Judges every case, in order.
-fn judge_all(mut cases: impl Read, answers: &mut impl Write) -> Result<Tally, Stopped> {
+pub(super) fn judge_all(mut cases: impl Read, answers: &mut impl Write) -> Result<Tally, Stopped> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let (mut tally, mut line, mut block) = (Tally::default(), 1, Vec::new());
     loop {
