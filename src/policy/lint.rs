@@ -9,9 +9,9 @@ use super::fault::{Path, Refusal};
 use super::principals::Principals;
 use super::statement::{Effect, Resources, Statement};
 
-/// So many statements that deny without conditions are held against those that allow: a document of tens of thousands
-/// is to load as fast as before.
-const DENIES: usize = 32;
+/// Of so many statements that deny without conditions, and of so many conditions of a statement, each is held against
+/// each other one: a document of tens of thousands is to load as fast as a short one.
+const HELD_AGAINST: usize = 32;
 
 impl Reader<'_> {
     /// Warns of a statement that never applies.
@@ -49,7 +49,7 @@ impl Reader<'_> {
             .iter()
             .enumerate()
             .filter(|(_, statement)| statement.effect == Effect::Deny && statement.conditions.is_empty());
-        let denies: Vec<(usize, &Statement)> = denies.take(DENIES).collect();
+        let denies: Vec<(usize, &Statement)> = denies.take(HELD_AGAINST).collect();
         for (index, allow) in statements.iter().enumerate().filter(|(_, statement)| statement.effect == Effect::Allow) {
             if let Some((other, _)) = denies.iter().find(|(_, deny)| allow.within(deny)) {
                 let warning = Refusal::new(format!("Statement[{other}] denies all that this statement allows"));
@@ -58,6 +58,11 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Whether two lists are short enough for each of the one to be compared with each of the other.
+pub(super) const fn comparable<A, B>(these: &[A], others: &[B]) -> bool {
+    these.len().saturating_mul(others.len()) <= HELD_AGAINST * HELD_AGAINST
 }
 
 impl Statement {
@@ -76,8 +81,8 @@ pub(super) fn never_applies(why: &str) -> Refusal {
 
 /// The key that two conditions of a statement want to be different things.
 fn contradiction(conditions: &[Condition]) -> Option<&super::ConditionKey> {
-    let clash = |one: &&Condition| conditions.iter().any(|other| one.contradicts(other));
-    conditions.iter().find(clash).map(Condition::key)
+    let clash = |one: &&Condition| conditions.iter().take(HELD_AGAINST).any(|other| one.contradicts(other));
+    conditions.iter().take(HELD_AGAINST).find(clash).map(Condition::key)
 }
 
 #[cfg(test)]
@@ -190,6 +195,21 @@ mod tests {
                             or narrow what is denied)";
             assert_eq!(found, if covered { vec![expected] } else { Vec::new() }, "{allow:?} {deny:?}");
         }
+    }
+
+    #[test]
+    fn a_document_of_many_statements_and_conditions_is_read_soon() {
+        let keys: Vec<String> = (0..3000).map(|i| format!(r#""aws:PrincipalTag/{i}":"x""#)).collect();
+        let arns: Vec<String> =
+            (0..3000).map(|i| format!(r#""arn:aws:kms:us-east-1:111122223333:key/{i}*""#)).collect();
+        let of =
+            |effect: &str| format!(r#"{{"Effect":"{effect}","Action":"kms:Decrypt","Resource":[{}]}}"#, arns.join(","));
+        let conditions = format!(
+            r#"{{"Effect":"Deny","Action":"*","Resource":"*","Condition":{{"StringEquals":{{{}}}}}}}"#,
+            keys.join(",")
+        );
+        let pairs = vec![format!("{},{}", of("Allow"), of("Deny")); 20].join(",");
+        assert_eq!(warnings(Kind::Identity, &format!("{conditions},{pairs}")), Vec::<String>::new());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::document::{Reader, all};
 use super::fault::{Path, Refusal};
 use super::json::Node;
+use super::lint::comparable;
 use crate::aws::{AccountId, Arn, MeantAs, PrincipalNames, canonical_principal};
 
 /// The principals that a statement is about. Names are in the form of [`canonical_principal`].
@@ -50,7 +51,9 @@ impl Principals {
     pub(super) fn within(&self, others: &Self) -> bool {
         match (self, others) {
             (_, Self::Everyone) => true,
-            (Self::Only(these), Self::Only(others)) => these.iter().all(|name| lists(others, name)),
+            (Self::Only(these), Self::Only(others)) if comparable(these, others) => {
+                these.iter().all(|name| lists(others, name))
+            }
             _ => false,
         }
     }

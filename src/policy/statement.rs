@@ -4,6 +4,7 @@ use super::action::Actions;
 use super::arn::{Components, ResourcePattern};
 use super::condition::Condition;
 use super::context::RequestContext;
+use super::lint::comparable;
 use super::principals::Principals;
 use super::truth::Truth;
 
@@ -59,7 +60,7 @@ impl Resources {
     pub(super) fn within(&self, others: &Self) -> bool {
         match (self, others) {
             (_, Self::All) | (Self::None, _) => true,
-            (Self::Only(these), Self::Only(others)) => {
+            (Self::Only(these), Self::Only(others)) if comparable(these, others) => {
                 these.iter().all(|this| others.iter().any(|other| this.within(other)))
             }
             _ => false,

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from gateway import PATIENCE, PROGRAM, allow
+from gateway import PATIENCE, PROGRAM, ServeFiles, allow
 
 ALICE = "arn:aws:iam::111122223333:user/alice"
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -25,7 +25,7 @@ def case(action="kms:Decrypt", expect="allow", **more):
     return {"policies": {"identity": [allow("kms:Decrypt")]}, "request": request, "expect": expect} | more
 
 
-def tested(*cases):
+def judged(*cases):
     """The exit code, the answers and the summary for cases, each of them bytes or something to write as JSON."""
     text = b"\n".join(one if isinstance(one, bytes) else json.dumps(one).encode() for one in cases)
     code, out, summary = run("test", "-", stdin=text)
@@ -33,7 +33,7 @@ def tested(*cases):
 
 
 def test_a_case_is_answered_with_what_decided_it():
-    code, answers, summary = tested(case(id="a"), case("kms:Sign", "deny"))
+    code, answers, summary = judged(case(id="a"), case("kms:Sign", "deny"))
     assert (code, summary) == (0, "2 cases: 2 ok, 0 not as expected")
     reason = {"layer": "identity", "effect": "Allow", "policy": 0, "statement": 0}
     allowed = {"id": "a", "decision": "allow", "result": "Allowed", "reasons": [reason], "ok": True}
@@ -43,7 +43,7 @@ def test_a_case_is_answered_with_what_decided_it():
 
 
 def test_what_is_not_as_expected_or_has_faults_ends_with_1(tmp_path):
-    code, answers, summary = tested(case(expect="deny"))
+    code, answers, summary = judged(case(expect="deny"))
     assert (code, answers[0]["ok"], summary) == (1, False, "1 case: 0 ok, 1 not as expected")
     file = tmp_path / "cases.jsonl"
     file.write_text("\n".join(["{", "", json.dumps(case())]))
@@ -64,16 +64,17 @@ def test_bad_input_is_a_fault_of_its_case_and_ends_nothing():
     deep = b'{"policies":{"key":' + b"[" * 200_000 + b"]" * 200_000 + b"}}"
     large = case(id="large") | {"request": {"context": {"aws:userid": "x" * 10_000_000}, **case()["request"]}}
     huge = b'{"id":"huge","policies":{"identity":["' + b"\\u0041" * 1_700_000 + b'"]}}'
-    bad = [b"\xff\xfe", b"null", b"{}", b'{"id":"\\ud800"}', b'{"a":1e999}', deep, huge, b"{" * 1000]
-    code, answers, summary = tested(case(id="first"), *bad, b"", b" \t\r", large, case(id="last"))
-    assert (code, summary) == (1, "11 cases: 3 ok, 0 not as expected, 8 with faults")
+    keys = case() | {"request": case()["request"] | {"context": {f"aws:PrincipalTag/{i}": "x" for i in range(200_000)}}}
+    bad = [keys, b"\xff\xfe", b"null", b"{}", b'{"id":"\\ud800"}', b'{"a":1e999}', deep, huge, b"{" * 1000]
+    code, answers, summary = judged(case(id="first"), *bad, b"", b" \t\r", large, case(id="last"))
+    assert (code, summary) == (1, "12 cases: 3 ok, 0 not as expected, 9 with faults")
     assert [answer["id"] for answer in answers if answer["ok"]] == ["first", "large", "last"]
     assert all(answer["error"] for answer in answers if not answer["ok"])
 
 
 def test_no_case_is_no_failure():
     for nothing in [b"", b"\n\n", b"\r\n  \n"]:
-        assert tested(nothing) == (0, [], "0 cases: 0 ok, 0 not as expected")
+        assert judged(nothing) == (0, [], "0 cases: 0 ok, 0 not as expected")
 
 
 @pytest.fixture
@@ -108,12 +109,24 @@ def test_what_is_no_document_is_a_fault(checked):
 
 
 def test_a_document_with_principals_is_a_key_policy(checked):
-    policy = allow("kms:*")
-    policy["Statement"][0]["Principal"] = {"AWS": "111122223333"}
+    policy = allow("kms:*", Principal={"AWS": "111122223333"})
     assert checked(policy) == (0, [])
     code, [fault] = checked(policy, "--kind", "identity")
     assert (code, fault["path"]) == (64, "Statement[0].Principal")
     assert checked(allow("kms:*"), "--kind", "boundary") == (0, [])
+
+
+def test_a_principal_that_the_configuration_does_not_have_is_told_with_its_place(checked, tmp_path):
+    files = ServeFiles(tmp_path, "", "")
+    files.access_key("alice")
+    policy = allow("kms:*", Principal={"AWS": ["111122223333", ALICE, ALICE + "s"]})
+    assert checked(policy) == (0, [])
+    code, [warning] = checked(policy, "--config", files.config)
+    assert (code, warning["severity"], warning["path"]) == (0, "warning", "Statement[0].Principal")
+    assert warning["message"] == f"`{ALICE}s` is no principal of {files.credentials}"
+    files.config.write_text("")
+    code, out, error = run("check", tmp_path / "policy.json", "--config", files.config)
+    assert (code, out) == (64, "") and error.endswith("faults found")
 
 
 def test_findings_are_for_people_too(tmp_path):

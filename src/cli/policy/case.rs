@@ -17,6 +17,9 @@ use crate::policy::{
     evaluate,
 };
 
+/// More condition keys than a request can have: an encryption context of KMS's has at most 8,192 bytes.
+const MOST_KEYS: usize = 2_000;
+
 /// A case that has no faults.
 pub(super) struct Case<'l> {
     policies: Attached,
@@ -170,6 +173,10 @@ impl Reader {
     #[expect(clippy::type_complexity, reason = "it is taken apart by the one that asks")]
     fn context<'l>(&mut self, node: &'l RawValue) -> Option<Vec<(Cow<'l, str>, ConditionKey, Vec<Cow<'l, str>>)>> {
         let members = self.members("request.context", node)?;
+        if members.len() > MOST_KEYS {
+            let message = format!("a request has {MOST_KEYS} keys at most");
+            return self.refuse("request.context", message, Some("leave out those that no policy tests"));
+        }
         let mut read = Vec::with_capacity(members.len());
         for (name, values) in members {
             let path = || format!("request.context.{name}");

@@ -294,3 +294,14 @@ fn answers_come_in_order_whatever_block_and_core_their_lines_fall_to() {
     assert_eq!(tally, Tally { ok: 8000, ..Tally::default() });
     assert!(answers.iter().enumerate().all(|(place, answer)| answer["id"] == json!(place)));
 }
+
+#[test]
+fn the_manuals_case_has_the_manuals_answer() {
+    let manual = include_str!("../../manual/policies.md");
+    let mut examples =
+        manual.split("```json\n").skip(1).filter_map(|text| text.split_once("\n```")).map(|(json, _)| json);
+    let (case, answer) = (examples.next().unwrap(), examples.next().unwrap());
+    let mut written = Vec::new();
+    judge_all(case.as_bytes(), &mut written).unwrap();
+    assert_eq!(str::from_utf8(&written).unwrap(), format!("{answer}\n"));
+}
