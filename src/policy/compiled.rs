@@ -44,6 +44,11 @@ impl From<Document> for Compiled {
 }
 
 impl Compiled {
+    /// Every statement, those that deny first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.deny.entries.iter().chain(&self.allow.entries)
+    }
+
     /// A statement of that effect that applies to the request.
     pub(super) fn find(&self, effect: Effect, subject: &Subject<'_>) -> Option<&Arc<Reason>> {
         let index = match effect {

@@ -22,6 +22,8 @@ use super::value::{self, Number};
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     key: ConditionKey,
+    /// The operator's name, for [`Self::operator`].
+    name: &'static str,
     set: Option<SetOperator>,
     negated: bool,
     if_exists: bool,
@@ -65,9 +67,20 @@ impl Condition {
         values: &[Cow<'_, str>],
         variables: bool,
     ) -> Result<Self, Vec<(usize, Refusal)>> {
-        let Operator { set, comparison, negated, if_exists } = operator;
+        let Operator { name, set, comparison, negated, if_exists } = operator;
         let wanted = Wanted::parse(comparison, values, variables)?;
-        Ok(Self { multi_valued: key.is_multi_valued(), key, set, negated, if_exists, wanted })
+        Ok(Self { multi_valued: key.is_multi_valued(), key, name, set, negated, if_exists, wanted })
+    }
+
+    /// The key that is tested.
+    pub(super) const fn key(&self) -> &ConditionKey {
+        &self.key
+    }
+
+    /// The operator as it is written: `ForAnyValue:StringLikeIfExists`.
+    pub(super) fn operator(&self) -> String {
+        let (set, end) = (self.set.map_or("", SetOperator::prefix), if self.if_exists { "IfExists" } else { "" });
+        format!("{set}{}{end}", self.name)
     }
 
     /// Whether a multi-valued key is tested without saying how many of its values have to match.

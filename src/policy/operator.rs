@@ -5,6 +5,8 @@ use super::fault::Refusal;
 /// A condition operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Operator {
+    /// Its name without set operator and `IfExists`: `ArnLike` compares as `ArnEquals` does, and is another word.
+    pub(super) name: &'static str,
     pub(super) set: Option<SetOperator>,
     pub(super) comparison: Comparison,
     /// `...Not...`: none of the policy's values may match.
@@ -18,6 +20,16 @@ pub(super) struct Operator {
 pub(super) enum SetOperator {
     ForAllValues,
     ForAnyValue,
+}
+
+impl SetOperator {
+    /// As it stands before the operator's name.
+    pub(super) const fn prefix(self) -> &'static str {
+        match self {
+            Self::ForAllValues => "ForAllValues:",
+            Self::ForAnyValue => "ForAnyValue:",
+        }
+    }
 }
 
 /// How a value of the request is compared with one of the policy.
@@ -91,25 +103,25 @@ const BASE: &[(&str, Comparison, bool)] = &[
 
 impl Operator {
     /// Reads an operator's name, exactly as AWS spells it.
-    pub(super) fn parse(name: &str) -> Result<Self, Refusal> {
-        let (set, rest) = match name.split_once(':') {
+    pub(super) fn parse(written: &str) -> Result<Self, Refusal> {
+        let (set, rest) = match written.split_once(':') {
             Some(("ForAllValues", rest)) => (Some(SetOperator::ForAllValues), rest),
             Some(("ForAnyValue", rest)) => (Some(SetOperator::ForAnyValue), rest),
             Some((other, _)) => {
                 return Err(Refusal::new(format!("`{other}:` is no set operator"))
                     .hint("the set operators are `ForAllValues:` and `ForAnyValue:`"));
             }
-            None => (None, name),
+            None => (None, written),
         };
         let (base, if_exists) = rest.strip_suffix("IfExists").map_or((rest, false), |base| (base, true));
-        let Some((_, comparison, negated)) = BASE.iter().find(|(known, ..)| *known == base) else {
-            let refusal = Refusal::new(format!("`{name}` is no condition operator"));
+        let Some((name, comparison, negated)) = BASE.iter().find(|(known, ..)| *known == base) else {
+            let refusal = Refusal::new(format!("`{written}` is no condition operator"));
             return Err(refusal.did_you_mean(base, BASE.iter().map(|(known, ..)| *known)));
         };
         if *comparison == Comparison::Null && (set.is_some() || if_exists) {
-            return Err(Refusal::new(format!("`{name}`: `Null` stands alone, without set operator and `IfExists`")));
+            return Err(Refusal::new(format!("`{written}`: `Null` stands alone, without set operator and `IfExists`")));
         }
-        Ok(Self { set, comparison: *comparison, negated: *negated, if_exists })
+        Ok(Self { name, set, comparison: *comparison, negated: *negated, if_exists })
     }
 }
 
@@ -121,6 +133,7 @@ mod tests {
     fn a_name_is_taken_apart() {
         let operator = Operator::parse("ForAnyValue:StringNotLikeIfExists").unwrap();
         let expected = Operator {
+            name: "StringNotLike",
             set: Some(SetOperator::ForAnyValue),
             comparison: Comparison::TextLike,
             negated: true,
