@@ -2,8 +2,17 @@
 
 mod case;
 mod check;
+mod explain;
 mod facts;
+mod fault;
 mod json;
+mod judge;
+mod question;
+mod records;
+mod report;
+mod request;
+mod simulate;
+mod suggest;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -18,11 +27,17 @@ use clap::Subcommand;
 pub(super) enum Command {
     Test(test::Arguments),
     Check(check::Arguments),
+    Simulate(simulate::Arguments),
+    Explain(explain::Arguments),
+    Suggest(suggest::Arguments),
 }
 
 pub(super) fn run(command: &Command) -> ExitCode {
     match command {
         Command::Test(arguments) => test::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Suggest(arguments) => suggest::run(arguments),
     }
 }
