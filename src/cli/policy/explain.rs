@@ -12,7 +12,7 @@ use super::fault::Failure;
 use super::judge::{Bench, OfKey, Verdict};
 use super::question::{needed, operation};
 use super::records::{Line, Lines, Record, audit_file, unreadable};
-use super::report::plain;
+use super::report::{notes, plain};
 use super::simulate::{configured, tell};
 use crate::cli::FAILED;
 use crate::config::Config;
@@ -211,7 +211,7 @@ fn page(record: &Record, verdicts: &[Verdict]) -> String {
     for verdict in verdicts {
         let _ = write!(out, "\nToday {}", verdict.text());
     }
-    out
+    out + &notes(verdicts)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Verdict {
         })
     }
 
-    /// A page of text.
+    /// A page of text, without the notes.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         let (action, resource) = (plain(&self.question.action), plain(&self.question.resource));
@@ -61,12 +61,6 @@ impl Verdict {
             if !layer.statements.is_empty() || self.lacks(layer) {
                 self.explain(layer, &mut out);
             }
-        }
-        if !self.notes.is_empty() {
-            out.push('\n');
-        }
-        for note in &self.notes {
-            let _ = writeln!(out, "note: {note}");
         }
         out
     }
@@ -96,6 +90,19 @@ impl Verdict {
             let _ = writeln!(out, "  and {more} more: --json has them all");
         }
     }
+}
+
+/// What was taken for granted in these, each once.
+pub(super) fn notes(verdicts: &[Verdict]) -> String {
+    let mut out = String::new();
+    let mut told: Vec<&str> = Vec::new();
+    for note in verdicts.iter().flat_map(|verdict| &verdict.notes) {
+        if !told.contains(&note.as_str()) {
+            told.push(note);
+            let _ = write!(out, "\nnote: {note}");
+        }
+    }
+    if out.is_empty() { out } else { out + "\n" }
 }
 
 impl Layer {

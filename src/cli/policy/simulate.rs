@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice;
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,6 +10,7 @@ use clap::Args;
 use super::fault::Failure;
 use super::judge::{Bench, OfKey, Question, Verdict, read};
 use super::question::{has_context, takes_context};
+use super::report::notes;
 use super::request::{Facts, Said, one};
 use crate::aws::{AccountId, AliasName, Arn, EncryptionContext, KeyArn, Operation, Permission, Region, Resource, Tags};
 use crate::cli::FAILED;
@@ -70,7 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             if arguments.json {
                 println!("{}", verdict.json());
             } else {
-                print!("{}", verdict.text());
+                print!("{}{}", verdict.text(), notes(slice::from_ref(&verdict)));
             }
             if verdict.is_allowed() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
         }
