@@ -111,7 +111,7 @@ impl Needed<'_> {
         let mut told = Told { record, operation, needed: self, facts };
         told.of_the_call();
         if record.parameters_are_omitted() {
-            told.nothing_of_the_parameters();
+            told.facts.set_vague();
         } else {
             told.of_the_context();
             told.of_the_parameters();
@@ -154,13 +154,6 @@ impl Told<'_> {
         if self.operation == Operation::ReplicateKey && self.needed.resource == "*" {
             let region = self.text("replicaRegion").map_or(Said::Unknown, one);
             self.facts.set(ConditionKey::RequestedRegion, region);
-        }
-    }
-
-    fn nothing_of_the_parameters(&mut self) {
-        use ConditionKey as Key;
-        for key in [Key::EncryptionContextKeys, Key::EncryptionAlgorithm, Key::RequestAlias, Key::TagKeys] {
-            self.facts.set(key, Said::Unknown);
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Facts {
     known: Vec<Fact>,
     /// It is about a key, whose store is not open.
     about_key: bool,
+    /// What was sent is not known, beyond what is told.
+    vague: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl Facts {
     pub(super) fn new(principal: &Principal, resource: &str, region: Option<&Region>, at: &str) -> Self {
         use ConditionKey as Key;
         let key: Option<KeyArn> = resource.parse().ok();
-        let mut facts = Self { known: Vec::new(), about_key: key.is_some() };
+        let mut facts = Self { known: Vec::new(), about_key: key.is_some(), vague: false };
         let account = principal.arn.account();
         facts.set(Key::PrincipalArn, one(principal.arn.condition_value()));
         facts.set(Key::PrincipalAccount, one(account.as_str()));
@@ -110,6 +112,11 @@ impl Facts {
         }
     }
 
+    /// What was sent is not known: what nobody tells may have been there.
+    pub(super) const fn set_vague(&mut self) {
+        self.vague = true;
+    }
+
     /// Says what the request has for `key`, in the place of what was said before.
     pub(super) fn set(&mut self, key: ConditionKey, said: Said) {
         let written = key.to_string();
@@ -146,7 +153,7 @@ impl RequestContext for Facts {
                 [one] => Values::one(one),
                 many => Values::Many(many.iter().map(|value| Cow::Borrowed(value.as_str())).collect()),
             },
-            None if of_every_call(key) || (self.about_key && of_every_key(key)) => Values::Unknown,
+            None if self.vague || of_every_call(key) || (self.about_key && of_every_key(key)) => Values::Unknown,
             None => Values::Absent,
         }
     }
