@@ -155,8 +155,8 @@ def test_a_simulation_without_a_configuration_takes_policies(tmp_path):
 
 
 def test_a_principal_that_is_not_there_is_helped(departments):
-    asked = ["--config", departments.config, "--action", "kms:ListKeys", "--principal", PRINCIPAL.replace("quick", "quik")]
-    simulated = policy("simulate", *asked)
+    asked = ["--config", departments.config, "--action", "kms:ListKeys"]
+    simulated = policy("simulate", *asked, "--principal", PRINCIPAL.replace("quick", "quik"))
     assert (simulated.returncode, f"did you mean `{PRINCIPAL}`?" in simulated.stderr) == (64, True)
 
 

@@ -137,7 +137,7 @@ impl Told<'_> {
     }
 
     /// A parameter of whatever type, or its default.
-    fn scalar(&self, name: &str, default: impl ToString) -> Said {
+    fn scalar(&self, name: &str, default: &impl ToString) -> Said {
         match self.record.parameter(name) {
             Value::Null => one(default.to_string()),
             Value::String(text) => one(text.as_str()),
@@ -167,7 +167,7 @@ impl Told<'_> {
             _ => "encryptionAlgorithm",
         };
         if has_context(self.needed.action) {
-            self.facts.set(ConditionKey::EncryptionAlgorithm, self.scalar(member, "SYMMETRIC_DEFAULT"));
+            self.facts.set(ConditionKey::EncryptionAlgorithm, self.scalar(member, &"SYMMETRIC_DEFAULT"));
         }
     }
 
@@ -193,22 +193,22 @@ impl Told<'_> {
                 self.facts.set(Key::ReEncryptOnSameKey, boolean(same));
             }
             Operation::EnableKeyRotation => {
-                let days = self.scalar(Member::RotationPeriodInDays.camel(), DEFAULT_ROTATION_PERIOD_DAYS);
+                let days = self.scalar(Member::RotationPeriodInDays.camel(), &DEFAULT_ROTATION_PERIOD_DAYS);
                 self.facts.set(Key::RotationPeriodInDays, days);
             }
             Operation::ScheduleKeyDeletion => {
-                let days = self.scalar(Member::PendingWindowInDays.camel(), DEFAULT_PENDING_WINDOW_DAYS);
+                let days = self.scalar(Member::PendingWindowInDays.camel(), &DEFAULT_PENDING_WINDOW_DAYS);
                 self.facts.set(Key::ScheduleKeyDeletionPendingWindowInDays, days);
             }
             Operation::ImportKeyMaterial => {
-                let model = self.scalar(Member::ExpirationModel.camel(), DEFAULT_EXPIRATION_MODEL);
+                let model = self.scalar(Member::ExpirationModel.camel(), &DEFAULT_EXPIRATION_MODEL);
                 self.facts.set(Key::ExpirationModel, model);
                 // CloudTrail spells a date in a way that no policy compares with.
                 let valid_to = self.text(Member::ValidTo.camel()).map_or(optional(None), |_| Said::Unknown);
                 self.facts.set(Key::ValidTo, valid_to);
             }
             Operation::CreateKey | Operation::PutKeyPolicy | Operation::ReplicateKey => {
-                let bypass = self.scalar(Member::BypassPolicyLockoutSafetyCheck.camel(), false);
+                let bypass = self.scalar(Member::BypassPolicyLockoutSafetyCheck.camel(), &false);
                 self.facts.set(Key::BypassPolicyLockoutSafetyCheck, bypass);
             }
             _ => {}
@@ -234,15 +234,15 @@ impl Told<'_> {
         use ConditionKey as Key;
         match self.operation {
             Operation::CreateKey => {
-                let spec = self.scalar("customerMasterKeySpec", KeySpec::SymmetricDefault.name());
+                let spec = self.scalar("customerMasterKeySpec", &KeySpec::SymmetricDefault.name());
                 let spec = self.text("keySpec").map_or(spec, one);
-                let usage = self.scalar("keyUsage", KeyUsage::EncryptDecrypt.name());
+                let usage = self.scalar("keyUsage", &KeyUsage::EncryptDecrypt.name());
                 let multi_region = self.record.parameter("multiRegion").as_bool().unwrap_or_default();
                 self.facts.set(Key::CustomerMasterKeySpec, spec.clone());
                 self.facts.set(Key::KeySpec, spec);
                 self.facts.set(Key::CustomerMasterKeyUsage, usage.clone());
                 self.facts.set(Key::KeyUsage, usage);
-                self.facts.set(Key::KeyOrigin, self.scalar("origin", Origin::AwsKms.name()));
+                self.facts.set(Key::KeyOrigin, self.scalar("origin", &Origin::AwsKms.name()));
                 self.facts.set(Key::MultiRegion, boolean(multi_region));
                 self.facts.set(Key::MultiRegionKeyType, optional(multi_region.then_some("PRIMARY")));
             }

@@ -235,7 +235,9 @@ pub(super) fn tell(facts: &mut Facts, told: &[String]) -> Result<(), Failure> {
             facts.set_written(key.clone(), name, Said::Values(Vec::new()));
             keys.push(key.clone());
         }
-        value.iter().for_each(|value| facts.add(&key, name, value));
+        if let Some(value) = value {
+            facts.add(&key, name, value);
+        }
     }
     Ok(())
 }

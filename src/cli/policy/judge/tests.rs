@@ -27,7 +27,9 @@ fn alice(policies: Vec<Arc<Compiled>>) -> Principal {
 
 fn question(principal: &Principal, facts: &[(&str, &str)]) -> Question {
     let mut known = Facts::new(principal, KEY, None, "2026-11-23T18:22:41Z");
-    facts.iter().for_each(|(name, value)| known.add(&condition_key(name).unwrap(), name, value));
+    for (name, value) in facts {
+        known.add(&condition_key(name).unwrap(), name, value);
+    }
     Question { action: "kms:Decrypt".to_owned(), resource: KEY.to_owned(), facts: known }
 }
 

@@ -45,7 +45,7 @@ fn encrypted(context: &Value) -> Value {
 }
 
 fn observed(records: &[Value], principal: Option<&str>, values: bool) -> Observed {
-    let text: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let text = records.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
     Observed::read(&mut Lines::new(text.as_bytes()), principal, values).unwrap()
 }
 
