@@ -72,11 +72,6 @@ impl Condition {
         Ok(Self { multi_valued: key.is_multi_valued(), key, name, set, negated, if_exists, wanted })
     }
 
-    /// The key that is tested.
-    pub(super) const fn key(&self) -> &ConditionKey {
-        &self.key
-    }
-
     /// The operator as it is written: `ForAnyValue:StringLikeIfExists`.
     pub(super) fn operator(&self) -> String {
         let (set, end) = (self.set.map_or("", SetOperator::prefix), if self.if_exists { "IfExists" } else { "" });

@@ -2,7 +2,6 @@
 //!
 //! The decision is the policy engine's own; the path is worked out beside it, by asking each layer alone.
 
-use std::fs;
 use std::path::Path;
 use std::slice;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::sync::Arc;
 use super::fault::Failure;
 use super::request::Facts;
 use crate::aws::{AccountId, Arn, KeyArn, MeantAs, Region};
-use crate::config::policy_fault;
+use crate::config::{policy_fault, read_bounded};
 use crate::credentials::Principal;
 use crate::faults::Fault;
 use crate::policy::{
@@ -121,9 +120,7 @@ pub(super) enum Said {
 
 /// Reads a file of the operator's.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file).map_err(|error| {
-        Fault::of_file(file, format!("cannot be read: {error}"), "it is to be a policy document").into()
-    })
+    read_bounded(file).map_err(|message| Fault::of_file(file, message, "it is to be a policy document").into())
 }
 
 impl Bench<'_> {
