@@ -174,7 +174,9 @@ impl Reader<'_> {
         let effect = self.effect(member(members, "Effect"), path);
         let principals = match self.kind {
             Kind::Key => self.principals(members, path),
-            Kind::Guardrail | Kind::Boundary | Kind::Session | Kind::Identity => Some(Principals::Everyone),
+            Kind::Guardrail | Kind::Boundary | Kind::Session | Kind::Identity => {
+                Some(Principals::Everyone(Box::default()))
+            }
         };
         let actions = self.actions(members, path);
         let resources = self.resources(members, path);

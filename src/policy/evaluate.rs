@@ -92,7 +92,7 @@ pub fn evaluate(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
 pub fn admits(policy: &KeyPolicy, request: &Request<'_>) -> bool {
     let subject = Subject::new(request);
     let Allowances { itself, role, account } = policy.allows(&subject);
-    policy.denies(&subject).is_none() && itself.or(role).or(account).is_some()
+    policy.denies(&subject, false).is_none() && itself.or(role).or(account).is_some()
 }
 
 struct Judge<'r> {
@@ -113,7 +113,7 @@ impl<'r> Judge<'r> {
         deny(*guardrail)
             .or_else(|| match resource {
                 OfResource::Nothing | OfResource::Account(_) => None,
-                OfResource::KeyPolicy { policy, .. } => policy.denies(&self.subject),
+                OfResource::KeyPolicy { policy, .. } => policy.denies(&self.subject, boundary.is_some()),
             })
             .or_else(|| deny(*boundary))
             .or_else(|| deny(*session))

@@ -96,21 +96,22 @@ impl From<Values<'_>> for Asked {
 }
 
 /// Takes every statement of `policy` apart for `request`, in the document's order. The policy of a key, too: compiled
-/// from its document, it says more here than a [`KeyPolicy`](super::KeyPolicy) keeps.
+/// from its document, it says more here than a [`KeyPolicy`](super::KeyPolicy) keeps. `bounded` says whether the caller
+/// has a permissions boundary.
 #[must_use]
-pub fn explain(policy: &Compiled, request: &Request<'_>) -> Vec<Explained> {
+pub fn explain(policy: &Compiled, request: &Request<'_>, bounded: bool) -> Vec<Explained> {
     let subject = Subject::new(request);
-    let mut statements: Vec<Explained> = policy.entries().map(|entry| statement(entry, &subject)).collect();
+    let mut statements: Vec<Explained> = policy.entries().map(|entry| statement(entry, &subject, bounded)).collect();
     statements.sort_by_key(|statement| statement.reason.index);
     statements
 }
 
-fn statement(entry: &Entry, subject: &Subject<'_>) -> Explained {
+fn statement(entry: &Entry, subject: &Subject<'_>, bounded: bool) -> Explained {
     let Statement { effect, principals, actions, resources, conditions, .. } = &entry.statement;
     let request = subject.request;
     let principal = match effect {
         Effect::Allow => principals.allow(request.caller),
-        Effect::Deny => principals.deny(request.caller),
+        Effect::Deny => principals.deny(request.caller, bounded),
     };
     let of_key = entry.reason().kind == Kind::Key;
     Explained {
@@ -172,7 +173,7 @@ mod tests {
     fn explained(statements: &str, kind: Kind, caller: &str, facts: &Facts) -> Vec<Explained> {
         let caller = PrincipalNames::of(caller).unwrap();
         let request = Request { action: "kms:Decrypt", resource: KEY, caller: &caller, context: facts };
-        explain(&compiled(statements, kind), &request)
+        explain(&compiled(statements, kind), &request, false)
     }
 
     fn parts(statement: &Explained) -> (Matched, Matched, Matched, bool) {
@@ -265,7 +266,7 @@ mod tests {
                 let request = Request { action: "kms:Decrypt", resource: KEY, caller: &caller, context: &facts };
                 let policies = [Arc::new(compiled(&statement, Kind::Identity))];
                 let decision = evaluate(&request, &Policies::identity(&policies));
-                let explained = explain(&policies[0], &request);
+                let explained = explain(&policies[0], &request, false);
                 let decided = decision.reasons().next().unwrap();
                 let denies = explained[0].applies;
                 assert_eq!(*decided, *explained[usize::from(!denies)].reason, "{condition} {facts:?}");

@@ -73,11 +73,11 @@ impl KeyPolicy {
         })
     }
 
-    /// A statement that denies the request.
-    pub(super) fn denies(&self, subject: &Subject<'_>) -> Option<&Arc<Reason>> {
+    /// A statement that denies the request; `bounded` says whether its caller has a permissions boundary.
+    pub(super) fn denies(&self, subject: &Subject<'_>, bounded: bool) -> Option<&Arc<Reason>> {
         let caller = subject.request.caller;
         let named = caller.iter().flat_map(|(name, _)| self.deny.of(name));
-        let others = self.deny.others.iter().filter(|entry| entry.statement.principals.deny(caller));
+        let others = self.deny.others.iter().filter(|entry| entry.statement.principals.deny(caller, bounded));
         named.chain(others).find(|entry| entry.applies(subject)).map(|entry| entry.reason())
     }
 
@@ -122,7 +122,7 @@ impl Statements {
         }
         let others = entries
             .into_iter()
-            .filter(|entry| matches!(entry.statement.principals, Principals::Everyone | Principals::Except(_)));
+            .filter(|entry| matches!(entry.statement.principals, Principals::Everyone(_) | Principals::Except(_)));
         Self { named: named.into_iter().collect(), others: others.collect() }
     }
 

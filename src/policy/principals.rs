@@ -12,8 +12,8 @@ use crate::aws::{AccountId, Arn, MeantAs, PrincipalNames, canonical_principal};
 /// The principals that a statement is about. Names are in the form of [`canonical_principal`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Principals {
-    /// `"*"`, alone or among others.
-    Everyone,
+    /// `"*"`, alone or beside these, by which a caller may be meant more directly.
+    Everyone(Box<[Box<str>]>),
     /// `Principal`. Services of AWS's and other providers' users never call here, and are left out.
     Only(Box<[Box<str>]>),
     /// `NotPrincipal`: all but these.
@@ -25,9 +25,12 @@ pub(super) enum Principals {
 impl Principals {
     /// Whether a statement that denies is about the caller. `NotPrincipal` spares a user whom it lists, and a session of a
     /// role only if it lists the session, its role and its account (IAM user guide, "`NotPrincipal` with Deny"). Listing
-    /// an account spares its root user alone.
-    pub(super) fn deny(&self, caller: &PrincipalNames) -> bool {
+    /// an account spares its root user alone, and nobody is spared who has a permissions boundary (`bounded`).
+    pub(super) fn deny(&self, caller: &PrincipalNames, bounded: bool) -> bool {
         let Self::Except(names) = self else { return self.allow(caller) };
+        if bounded {
+            return true;
+        }
         let of_role = caller.iter().any(|(_, meant)| meant == MeantAs::Role);
         let needed = |meant: MeantAs| of_role || meant != MeantAs::Account;
         caller.iter().filter(|(_, meant)| needed(*meant)).any(|(_, meant)| {
@@ -40,7 +43,7 @@ impl Principals {
     pub(super) fn allow(&self, caller: &PrincipalNames) -> bool {
         let listed = |names: &[Box<str>]| caller.iter().any(|(name, _)| lists(names, name));
         match self {
-            Self::Everyone => true,
+            Self::Everyone(_) => true,
             Self::Only(names) => listed(names),
             Self::Except(names) => !listed(names),
             Self::Nobody => false,
@@ -50,7 +53,7 @@ impl Principals {
     /// Whether all that these are about are certainly among `others`.
     pub(super) fn within(&self, others: &Self) -> bool {
         match (self, others) {
-            (_, Self::Everyone) => true,
+            (_, Self::Everyone(_)) => true,
             (Self::Only(these), Self::Only(others)) if comparable(these, others) => {
                 these.iter().all(|name| lists(others, name))
             }
@@ -60,7 +63,7 @@ impl Principals {
 
     /// Those that `Principal` lists.
     pub(super) fn listed(&self) -> &[Box<str>] {
-        if let Self::Only(names) = self { names } else { &[] }
+        if let Self::Only(names) | Self::Everyone(names) = self { names } else { &[] }
     }
 
     /// Those that `NotPrincipal` lists.
@@ -78,13 +81,13 @@ impl Reader<'_> {
         let (node, name, except) = self.one_of(members, ["Principal", "NotPrincipal"], path)?;
         let path = path.member(name);
         let names = match node {
-            Node::Text(text) if text == "*" => Some(None),
+            Node::Text(text) if text == EVERYONE => Some(vec![EVERYONE.into()]),
             Node::Object(entries) if entries.is_empty() => {
                 self.findings.refuse(&path, Refusal::new("no principal is named"))
             }
             Node::Object(entries) => {
                 let lists = all(entries.iter().map(|(kind, node)| self.principals_of(kind, node, &path.member(kind))));
-                lists.map(|lists| lists.into_iter().collect::<Option<Vec<_>>>().map(|lists| lists.concat()))
+                lists.map(|lists| lists.concat())
             }
             other => {
                 let refusal = Refusal::new(format!("{} stands where principals belong", other.kind()));
@@ -92,32 +95,25 @@ impl Reader<'_> {
                 self.findings.refuse(&path, refusal.hint(hint))
             }
         }?;
-        Some(match (names, except) {
-            (None, false) => Principals::Everyone,
-            (None, true) => Principals::Nobody,
-            (Some(names), false) => Principals::Only(names.into()),
-            (Some(names), true) => Principals::Except(names.into()),
+        let (everyone, named): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| **name == *EVERYONE);
+        let (everyone, named) = (!everyone.is_empty(), named.into());
+        Some(match (everyone, except) {
+            (true, false) => Principals::Everyone(named),
+            (true, true) => Principals::Nobody,
+            (false, false) => Principals::Only(named),
+            (false, true) => Principals::Except(named),
         })
     }
 
-    /// The principals of one kind; `Some(None)` for everyone.
-    #[expect(clippy::option_option, reason = "the outer one is whether it could be read, as everywhere in the reader")]
-    fn principals_of(&mut self, kind: &str, node: &Node, path: &Path<'_>) -> Option<Option<Vec<Box<str>>>> {
+    /// The principals of one kind.
+    fn principals_of(&mut self, kind: &str, node: &Node, path: &Path<'_>) -> Option<Vec<Box<str>>> {
         match kind {
-            "AWS" => {
-                let names = self.texts(node, path, |reader, text, path| {
-                    if text == "*" {
-                        return Some(None);
-                    }
-                    reader.findings.take(path, principal(text)).map(Some)
-                })?;
-                Some(names.into_iter().collect())
-            }
+            "AWS" => self.texts(node, path, |reader, text, path| reader.findings.take(path, principal(text))),
             "Service" | "Federated" | "CanonicalUser" => {
                 self.texts(node, path, |_, _, _| Some(()))?;
                 let warning = Refusal::new(format!("no request at a gateway comes from a principal of kind `{kind}`"));
                 self.findings.warn(path, warning.hint("name users, roles, sessions or accounts under `AWS`"));
-                Some(Some(Vec::new()))
+                Some(Vec::new())
             }
             other => {
                 let kinds = ["AWS", "Service", "Federated", "CanonicalUser"];
@@ -128,9 +124,15 @@ impl Reader<'_> {
     }
 }
 
+/// What stands for every principal.
+const EVERYONE: &str = "*";
+
 /// Reads one principal of the kind `AWS`.
 fn principal(text: &str) -> Result<Box<str>, Refusal> {
     let refusal = |what: &str| Refusal::new(format!("`{text}` {what}"));
+    if text == EVERYONE {
+        return Ok(text.into());
+    }
     if text.contains(['*', '?']) {
         let hint = "only the lone `*` is one; test `aws:PrincipalArn` with `ArnLike` in a condition";
         return Err(refusal("has a wildcard in a principal").hint(hint));

@@ -181,25 +181,36 @@ def account_of(resource):
 
 def applying(policies, layer, effect, request):
     """The statements of this effect that apply to the request: by their places, how they name its caller."""
-    found = {}
+    found, bounded = {}, bool(documents(policies, "boundary"))
     for policy, document in enumerate(documents(policies, layer)):
         # The version that is meant if none is given has no variables.
         variables = document.get("Version") == "2012-10-17"
         for number, statement in enumerate(as_list(document["Statement"])):
-            ways = ways_to_name(statement, request.caller) if layer == "key" else {"attached"}
+            of_key = layer == "key"
+            ways = ways_to_name(statement, request.caller, bounded) if of_key else {"attached"}
             if statement["Effect"] == effect and ways and applies(statement, request, variables):
                 found[policy, statement.get("Sid", number)] = frozenset(ways)
     return found
 
 
-def ways_to_name(statement, caller):
+def ways_to_name(statement, caller, bounded):
     """As what the caller is meant by a statement of a key policy; nothing if it is not meant."""
     if "Principal" in statement:
         return ways_in(statement["Principal"], caller)
-    # To be excepted, a caller has to be listed by every name that it has, its account among them.
     listed = ways_in(statement["NotPrincipal"], caller)
-    names = {"account"} | ({caller.kind} - {"root"}) | ({"role"} if caller.role else set())
-    return set() if "everyone" in listed or names <= listed else {"everyone"}
+    if "everyone" in listed:
+        return set()
+    if statement["Effect"] == "Allow":
+        # What is to allow all but some leaves out whoever is listed by any name.
+        return set() if listed else {"everyone"}
+    # Whoever has a boundary is denied, whomever the statement lists.
+    if bounded:
+        return {"everyone"}
+    # To be excepted, a session of a role has to be listed by itself, its role and its account; another by itself.
+    names = {"account"} if caller.kind == "root" else {caller.kind}
+    if caller.role:
+        names |= {"role", "account"}
+    return set() if names <= listed else {"everyone"}
 
 
 def ways_in(principals, caller):

@@ -277,7 +277,8 @@ impl Reader {
         None
     }
 
-    /// The members of an object that are known here, in the order of `names`; every other is refused.
+    /// The members of an object that are known here, in the order of `names`; `null` is as good as left out. Every other
+    /// is refused, but in the case itself, which may hold what is its author's own, unless that looks misspelt.
     fn object<'l, const N: usize>(
         &mut self,
         path: &str,
@@ -292,6 +293,7 @@ impl Reader {
                 Some((_, Some(_))) => {
                     self.refuse::<()>(place(), "it stands twice", Some("keep one of the two"));
                 }
+                None if path.is_empty() && nearest(&name, names).is_none() => {}
                 None => {
                     let hint = match nearest(&name, names) {
                         Some(near) => format!("did you mean `{near}`?"),
@@ -301,7 +303,7 @@ impl Reader {
                 }
             }
         }
-        Some(known)
+        Some(known.map(|part| part.filter(|part: &&RawValue| part.get() != "null")))
     }
 
     fn members<'l>(&mut self, path: &str, node: &'l RawValue) -> Option<Vec<(Cow<'l, str>, &'l RawValue)>> {

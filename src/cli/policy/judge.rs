@@ -236,13 +236,20 @@ fn path(
         (Kind::Session, policies.session),
         (Kind::Identity, Some(policies.identity).filter(|identity| !identity.is_empty())),
     ];
-    let mut path: Vec<Layer> = layers.map(|(kind, policies)| layer(kind, policies, request, decision)).into();
+    let bounded = policies.boundary.is_some();
+    let mut path: Vec<Layer> =
+        layers.map(|(kind, policies)| layer(kind, policies, (request, bounded), decision)).into();
     let grants = if of_key.is_some() { Said::NotLookedAt } else { Said::NotThere };
     path.push(Layer { kind: None, said: grants, policies: Vec::new(), reason: None, statements: Vec::new() });
     path
 }
 
-fn layer(kind: Kind, policies: Option<&[Arc<Compiled>]>, request: &Request<'_>, decision: &Decision) -> Layer {
+fn layer(
+    kind: Kind,
+    policies: Option<&[Arc<Compiled>]>,
+    (request, bounded): (&Request<'_>, bool),
+    decision: &Decision,
+) -> Layer {
     let Some(policies) = policies else {
         return Layer {
             kind: Some(kind),
@@ -252,7 +259,8 @@ fn layer(kind: Kind, policies: Option<&[Arc<Compiled>]>, request: &Request<'_>, 
             statements: Vec::new(),
         };
     };
-    let mut statements: Vec<Explained> = policies.iter().flat_map(|policy| policy::explain(policy, request)).collect();
+    let mut statements: Vec<Explained> =
+        policies.iter().flat_map(|policy| policy::explain(policy, request, bounded)).collect();
     statements.retain(|statement| statement.action == Matched::Yes);
     let (said, reason) = said(&statements, kind, decision);
     if !decides(kind, decision) {
