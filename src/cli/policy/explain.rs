@@ -12,7 +12,7 @@ use super::fault::Failure;
 use super::judge::{Bench, OfKey, Verdict};
 use super::question::{needed, operation};
 use super::records::{Line, Lines, Record, audit_file, unreadable};
-use super::report::{notes, plain};
+use super::report::{notes, plain, say};
 use super::simulate::{configured, tell};
 use crate::cli::FAILED;
 use crate::config::Config;
@@ -65,9 +65,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let verdicts = today.as_ref().map_or(&[][..], Vec::as_slice);
     if arguments.json {
         let today: Vec<Value> = verdicts.iter().map(Verdict::json).collect();
-        println!("{}", json!({"recorded": recorded_json(&record), "today": today}));
+        say(&format!("{}\n", json!({"recorded": recorded_json(&record), "today": today})));
     } else {
-        print!("{}", page(&record, verdicts));
+        say(&page(&record, verdicts));
     }
     match &today {
         Ok(verdicts) if verdicts.iter().all(Verdict::is_allowed) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! A verdict for people, as a table and sentences, and for programs, as JSON.
 
 use std::fmt::{Display, Write as _};
+use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 
@@ -8,6 +9,12 @@ use super::judge::{Layer, Said, Verdict};
 use super::request::Facts;
 use super::verdict::layer;
 use crate::policy::{Asked, Decision, Effect, Explained, Kind, Matched, Reason, Tested};
+
+/// Writes an answer to standard output. Who closed it before its end wants no more, and that is no failure.
+pub(super) fn say(answer: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(answer.as_bytes()).and_then(|()| out.flush());
+}
 
 /// So many statements of one layer are explained to a person; a program gets all.
 const SHOWN: usize = 50;

@@ -10,7 +10,7 @@ use clap::Args;
 use super::fault::Failure;
 use super::judge::{Bench, OfKey, Question, Verdict, read};
 use super::question::{has_context, takes_context};
-use super::report::notes;
+use super::report::{notes, say};
 use super::request::{Facts, Said, one};
 use crate::aws::{AccountId, AliasName, Arn, EncryptionContext, KeyArn, Operation, Permission, Region, Resource, Tags};
 use crate::cli::FAILED;
@@ -70,9 +70,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match verdict(arguments) {
         Ok(verdict) => {
             if arguments.json {
-                println!("{}", verdict.json());
+                say(&format!("{}\n", verdict.json()));
             } else {
-                print!("{}{}", verdict.text(), notes(slice::from_ref(&verdict)));
+                say(&format!("{}{}", verdict.text(), notes(slice::from_ref(&verdict))));
             }
             if verdict.is_allowed() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
         }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::fault::Failure;
 use super::records::{Lines, unreadable};
-use super::report::plain;
+use super::report::{plain, say};
 use crate::faults::nearest;
 use document::{Document, LONGEST_AT_AWS};
 use usage::Observed;
@@ -91,9 +91,9 @@ fn suggest(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json {
         let all = Suggestions { principals: &suggestions, faulty_lines, uncovered };
         // Texts and numbers can always be written.
-        println!("{}", serde_json::to_string(&all).unwrap_or_default());
+        say(&format!("{}\n", serde_json::to_string(&all).unwrap_or_default()));
     } else {
-        print!("{}", page(&suggestions, arguments.principal.is_some()));
+        say(&page(&suggestions, arguments.principal.is_some()));
     }
     note(&suggestions, faulty_lines, uncovered);
     Ok(())
