@@ -32,6 +32,7 @@ pub struct Authorized {
     pub(super) keys: Keys,
     pub(super) held: BodyReservation,
     pub(super) leave: Leave,
+    _made_here: (),
 }
 
 /// What `CreateKey` and `ReplicateKey` need too when they tag the key (API reference, `CreateKey`, `Tags`); the key has
@@ -77,7 +78,7 @@ impl Step<Resolved> for Authorize {
         for question in questions().filter(|question| !(hides && question.hidden())) {
             leave.and(question.ask()?);
         }
-        Ok(Authorized { context, access_key, input, keys, held, leave })
+        Ok(Authorized { context, access_key, input, keys, held, leave, _made_here: () })
     }
 }
 

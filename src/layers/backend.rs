@@ -93,7 +93,7 @@ fn change(
     backend: &LocalBackend,
     authorized: Authorized,
 ) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
-    let Authorized { context, access_key, input, keys, held, leave } = authorized;
+    let Authorized { context, access_key, input, keys, held, leave, .. } = authorized;
     let draft = context.draft.clone();
     draft.irrevocable();
     let note = Box::new(move |outcome: Result<&Answer, &Exception>| {

@@ -60,7 +60,7 @@ def test_a_refused_request_is_explained_from_its_id_alone(departments):
     for line in [
         f"request     {request_id}",
         f"principal   {PRINCIPAL}",
-        f"decided     ImplicitDeny: {on}",
+        f"decided     ImplicitDeny in layer identity: {on}",
         f"answer      AccessDenied: {text} no identity-based policy allows the {DATA_KEY} action",
         f"Today denied: {PRINCIPAL} asks for {on}",
         '    Condition StringEquals kms:EncryptionContext:Department: request has "HR"',

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::fault::Failure;
 use super::judge::{Bench, OfKey, Verdict};
 use super::question::{needed, operation};
-use super::records::{Line, Lines, Record, audit_file, unreadable};
+use super::records::{Decided, Line, Lines, Record, audit_file, unreadable};
 use super::report::{notes, plain, say};
 use super::simulate::{configured, tell};
 use crate::cli::FAILED;
@@ -128,7 +128,12 @@ fn today(arguments: &Arguments, config: &Config, record: &Record) -> Result<Vec<
     let arn = record.user_identity.arn.as_deref().ok_or_else(|| unasked("the record does not say who asked"))?;
     let principal = configured(&config.credentials, arn)?;
     let key_policy = OfKey::read(arguments.key_policy.as_deref())?;
-    let bench = Bench { guardrail: config.guardrail.as_ref(), principal: &principal, key_policy: &key_policy };
+    let bench = Bench {
+        guardrail: config.guardrail.as_ref(),
+        account: Some(config.account),
+        principal: &principal,
+        key_policy: &key_policy,
+    };
     let mut verdicts = Vec::new();
     for one in &needed {
         let mut question = one.question(record, operation, &principal);
@@ -145,31 +150,47 @@ fn today(arguments: &Arguments, config: &Config, record: &Record) -> Result<Vec<
 
 /// What was decided then: each permission with its resource and what its decision rested on.
 struct Then<'r> {
-    action: Option<&'static str>,
+    action: Option<&'r str>,
     resource: Option<&'r str>,
-    decision: &'r str,
-    policy: Option<&'r str>,
-    statement: Option<&'r str>,
+    decided: &'r Decided,
 }
 
 fn then(record: &Record) -> Vec<Then<'_>> {
     let needed = operation(record).and_then(|operation| needed(record, operation)).unwrap_or_default();
     let reasons = record.additional_event_data.gateway.reasons.iter().enumerate();
-    let then = reasons.map(|(place, reason)| Then {
-        action: needed.get(place).map(|one| one.action),
-        resource: needed.get(place).map(|one| one.resource),
-        decision: &reason.decision,
-        policy: reason.policy.as_deref(),
-        statement: reason.statement.as_deref(),
+    let then = reasons.map(|(place, decided)| {
+        let (of, named) = (needed.get(place), decided.action.as_deref());
+        let of = of.filter(|one| named.is_none_or(|named| named == one.action));
+        Then { action: named.or(of.map(|one| one.action)), resource: of.map(|one| one.resource), decided }
     });
     then.collect()
 }
 
+impl Then<'_> {
+    fn json(&self) -> Value {
+        let Self { action, resource, decided } = self;
+        let Decided { decision, layer, policy, statement, grant_id, report_only, .. } = decided;
+        json!({"action": action, "resource": resource, "decision": decision, "layer": layer, "policy": policy,
+            "statement": statement, "grantId": grant_id, "reportOnly": report_only})
+    }
+
+    /// `Allow by orders, statement UseTheKey: kms:Decrypt on arn:...`
+    fn text(&self) -> String {
+        let (action, resource) = (self.action.unwrap_or("a permission"), self.resource.unwrap_or("a resource"));
+        let Decided { decision, layer, policy, statement, grant_id, report_only, .. } = self.decided;
+        let layer = layer.as_deref().map(|layer| format!(" in layer {layer}")).unwrap_or_default();
+        let by = match (grant_id, policy, statement) {
+            (Some(grant), ..) => format!(" by the grant {grant}"),
+            (None, Some(policy), Some(statement)) => format!(" by {policy}, statement {statement}"),
+            (None, None, Some(statement)) => format!(" by statement {statement}"),
+            (None, _, None) => String::new(),
+        };
+        let reported = if *report_only { ", and only reported" } else { "" };
+        format!("{decision}{layer}{by}{reported}: {action} on {resource}")
+    }
+}
+
 fn recorded_json(record: &Record) -> Value {
-    let decided = |then: Then<'_>| {
-        let Then { action, resource, decision, policy, statement } = then;
-        json!({"action": action, "resource": resource, "decision": decision, "policy": policy, "statement": statement})
-    };
     json!({
         "requestID": record.request_id,
         "eventTime": record.event_time,
@@ -178,7 +199,7 @@ fn recorded_json(record: &Record) -> Value {
         "sourceIPAddress": record.source_ip_address,
         "errorCode": record.error_code,
         "errorMessage": record.error_message,
-        "decisions": then(record).into_iter().map(decided).collect::<Vec<_>>(),
+        "decisions": then(record).iter().map(Then::json).collect::<Vec<_>>(),
     })
 }
 
@@ -196,13 +217,7 @@ fn page(record: &Record, verdicts: &[Verdict]) -> String {
     line("operation", event_name);
     line("from", source_ip_address);
     for then in then(record) {
-        let (action, resource) = (then.action.unwrap_or("a permission"), then.resource.unwrap_or("a resource"));
-        let by = match (then.policy, then.statement) {
-            (Some(policy), Some(statement)) => format!(" by {policy}, statement {statement}"),
-            (Some(policy), None) => format!(" by {policy}"),
-            (None, _) => String::new(),
-        };
-        line("decided", &format!("{}{by}: {action} on {resource}", then.decision));
+        line("decided", &then.text());
     }
     match (error_code, error_message) {
         (Some(code), message) => line("answer", &format!("{code}: {}", message.as_deref().unwrap_or("no message"))),

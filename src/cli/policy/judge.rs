@@ -17,10 +17,14 @@ use crate::policy::{
     Request, Subject,
 };
 
+const RETIRE_GRANT: &str = "kms:RetireGrant";
+
 /// What is judged by: whose policies, and the guardrail.
 #[derive(Debug)]
 pub(super) struct Bench<'b> {
     pub(super) guardrail: Option<&'b Arc<Compiled>>,
+    /// The account that a gateway's keys belong to, where there is a configuration.
+    pub(super) account: Option<AccountId>,
     pub(super) principal: &'b Principal,
     pub(super) key_policy: &'b OfKey,
 }
@@ -127,15 +131,20 @@ impl Bench<'_> {
     /// Judges `question`.
     pub(super) fn judge(&self, question: Question) -> Result<Verdict, Failure> {
         let key: Option<KeyArn> = question.resource.parse().ok();
-        let of_key = key.as_ref().map(|key| self.of_key(key)).transpose()?;
+        // The key's policy has no say in who retires its grants.
+        let asked = key.as_ref().filter(|_| question.action != RETIRE_GRANT);
+        let of_key = asked.map(|key| self.of_key(key)).transpose()?;
         let of_key = of_key.as_ref().map(|of_key| match of_key {
             Known::Default(given) => given,
             Known::Given(given) => *given,
         });
         let principal = self.principal;
-        let resource = match (&key, of_key) {
-            (Some(key), Some(given)) => OfResource::KeyPolicy { policy: &given.policy, account: key.account() },
-            _ => OfResource::Nothing,
+        let account = || Arn::parse(&question.resource).ok().and_then(|arn| arn.account.parse().ok());
+        let account = key.as_ref().map(KeyArn::account).or(self.account).or_else(account);
+        let resource = match (&key, of_key, account) {
+            (Some(key), Some(given), _) => OfResource::KeyPolicy { policy: &given.policy, account: key.account() },
+            (_, _, Some(account)) => OfResource::Account(account),
+            (_, _, None) => OfResource::Nothing,
         };
         let policies = Policies {
             guardrail: self.guardrail.map(slice::from_ref),
@@ -149,9 +158,9 @@ impl Bench<'_> {
         let request = Request { action, resource, caller: &principal.names, context: facts };
         let decision = policy::evaluate(&request, &policies);
         let of_key = of_key.map(|given| slice::from_ref(&given.statements));
-        let path = path(&request, &policies, of_key, &decision);
-        let message = self.message(&question, &decision);
-        let notes = self.notes(key.is_some());
+        let path = path(&request, &policies, of_key, key.is_some(), &decision);
+        let message = self.message(&question, account, &decision);
+        let notes = self.notes(key.is_some(), asked.is_some());
         Ok(Verdict { caller: principal.arn.caller().to_owned(), decision, path, message, notes, question })
     }
 
@@ -166,7 +175,7 @@ impl Bench<'_> {
         }
     }
 
-    fn message(&self, question: &Question, decision: &Decision) -> Option<String> {
+    fn message(&self, question: &Question, account: Option<AccountId>, decision: &Decision) -> Option<String> {
         let Question { action, resource, .. } = question;
         let (arn, subject) = (&self.principal.arn, Subject::Resource(resource));
         let kind = match decision {
@@ -174,7 +183,7 @@ impl Bench<'_> {
             Decision::ExplicitDeny(reason) => reason.kind,
             Decision::ImplicitDeny(kind) => *kind,
         };
-        let foreign = Arn::parse(resource).is_ok_and(|resource| resource.account != arn.account().as_str());
+        let foreign = account.is_some_and(|account| account != arn.account());
         Some(if foreign && kind == Kind::Key {
             policy::foreign_message(arn.caller(), action, subject)
         } else {
@@ -182,19 +191,16 @@ impl Bench<'_> {
         })
     }
 
-    fn notes(&self, about_key: bool) -> Vec<String> {
+    fn notes(&self, about_key: bool, key_policy_asked: bool) -> Vec<String> {
         let mut notes = Vec::new();
-        if about_key {
-            notes.extend(
-                match self.key_policy {
-                    OfKey::Default => Some(
-                        "the key is taken to have the default key policy, which hands the question to the account; \
-                     --key-policy says otherwise",
-                    ),
-                    OfKey::Given(_) => None,
-                }
-                .map(str::to_owned),
+        if key_policy_asked && matches!(self.key_policy, OfKey::Default) {
+            notes.push(
+                "the key is taken to have the default key policy, which hands the question to the account; --key-policy \
+                 says otherwise"
+                    .to_owned(),
             );
+        }
+        if about_key {
             notes.push("grants are not looked at: one may allow what no policy does".to_owned());
         }
         if let Some(until) = self.principal.danger_report_only_until {
@@ -227,6 +233,7 @@ fn path(
     request: &Request<'_>,
     policies: &Policies<'_>,
     of_key: Option<&[Arc<Compiled>]>,
+    about_key: bool,
     decision: &Decision,
 ) -> Vec<Layer> {
     let layers = [
@@ -239,7 +246,7 @@ fn path(
     let bounded = policies.boundary.is_some();
     let mut path: Vec<Layer> =
         layers.map(|(kind, policies)| layer(kind, policies, (request, bounded), decision)).into();
-    let grants = if of_key.is_some() { Said::NotLookedAt } else { Said::NotThere };
+    let grants = if about_key { Said::NotLookedAt } else { Said::NotThere };
     path.push(Layer { kind: None, said: grants, policies: Vec::new(), reason: None, statements: Vec::new() });
     path
 }

@@ -43,6 +43,10 @@ pub(super) fn needed(record: &Record, operation: Operation) -> Option<Vec<Needed
     let mut all = Vec::new();
     for permission in operation.permissions() {
         let (resource, named_by) = match permission.resource {
+            // What is listed is a principal's, and `*` in policies.
+            Resource::Any if operation == Operation::ListRetirableGrants => {
+                (record.parameter(Member::RetiringPrincipal.camel()).as_str().unwrap_or("*"), None)
+            }
             Resource::Any => ("*", None),
             Resource::Alias => (*aliases.first()?, None),
             // Without such a replica there was nothing to judge.
@@ -260,8 +264,14 @@ impl Told<'_> {
 
     fn of_a_grant(&mut self) {
         use ConditionKey as Key;
-        if self.operation != Operation::CreateGrant {
-            return;
+        match self.operation {
+            Operation::CreateGrant => {}
+            Operation::ListGrants | Operation::RevokeGrant => {
+                return self.facts.set(Key::GrantIsForAwsResource, boolean(false));
+            }
+            // What the grant's constraint wants is in the store.
+            Operation::RetireGrant => return self.facts.set_vague(),
+            _ => return,
         }
         let operations = self.record.parameter("operations").as_array().into_iter().flatten().filter_map(Value::as_str);
         let operations = operations.map(str::to_owned).collect();

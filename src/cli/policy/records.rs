@@ -76,10 +76,19 @@ pub(super) struct OfGateway {
 
 /// What was decided about one permission.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Decided {
     pub(super) decision: String,
+    /// The permission; records of earlier versions do not name it.
+    pub(super) action: Option<String>,
+    /// The kind of policy that decided, or that would have had to allow.
+    pub(super) layer: Option<String>,
     pub(super) policy: Option<String>,
     pub(super) statement: Option<String>,
+    pub(super) grant_id: Option<String>,
+    /// It was not allowed, and let through all the same.
+    #[serde(default)]
+    pub(super) report_only: bool,
 }
 
 /// A key or an alias.
@@ -109,7 +118,7 @@ impl Record {
     /// Whether the policies let it through: all that was asked for was allowed, or it was carried out all the same.
     pub(super) fn was_let_through(&self) -> bool {
         let reasons = &self.additional_event_data.gateway.reasons;
-        let allowed = reasons.iter().all(|reason| reason.decision == "Allow");
+        let allowed = reasons.iter().all(|reason| reason.decision == "Allow" || reason.report_only);
         !reasons.is_empty() && (allowed || self.error_code.is_none())
     }
 

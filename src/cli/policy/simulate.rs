@@ -103,7 +103,8 @@ fn verdict(arguments: &Arguments) -> Result<Verdict, Failure> {
     }
     tell(&mut facts, &arguments.fact)?;
     let question = Question { action: action.to_owned(), resource, facts };
-    Bench { guardrail, principal: &principal, key_policy: &key_policy }.judge(question)
+    let account = config.as_ref().map(|config| config.account);
+    Bench { guardrail, account, principal: &principal, key_policy: &key_policy }.judge(question)
 }
 
 /// A permission of KMS, as it is spelt.

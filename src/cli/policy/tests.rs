@@ -191,7 +191,7 @@ fn a_fault_is_told_with_its_place_and_a_hint() {
             "policies.identity[1].Statement[0].Effect: `allow` is no effect (did you mean `Allow`?)",
         ),
         ("/policies/key", json!({}), "policies.key.Statement: `Statement` is missing"),
-        ("/policies/session", Value::Null, "policies.session: null stands where an object belongs"),
+        ("/policies/session", json!([]), "policies.session: a list stands where an object belongs"),
         (
             "/request/principal",
             json!("arn:aws:iam::111122223333:group/g"),

@@ -107,14 +107,19 @@ fn a_key_pair_is_of_one_of_the_models_specifications() {
 #[test]
 fn up_to_ten_grant_tokens_of_1_to_8192_characters_are_taken() {
     let mut table = Table::new();
+    let grant = json!({"KeyId": table.key, "GranteePrincipal": "arn:aws:iam::111122223333:root",
+        "Operations": ["DescribeKey"]});
+    let made = table.gateway.call(&table.gateway.site.admin, "CreateGrant", &grant).granted();
     let data_keys = ["GenerateDataKeyWithoutPlaintext", "GenerateDataKey"];
     let pairs = ["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"];
     let others = ["Encrypt", "Decrypt", "ReEncrypt", "DescribeKey"];
     for operation in data_keys.into_iter().chain(pairs).chain(others) {
         let tokens = |count: usize, length: usize| json!(vec!["t".repeat(length); count]);
         table.with(operation, "GrantTokens", json!([]), Granted);
-        table.with(operation, "GrantTokens", tokens(10, 1), Granted);
-        table.with(operation, "GrantTokens", tokens(10, 8192), Granted);
+        table.with(operation, "GrantTokens", json!(vec![&made["GrantToken"]; 10]), Granted);
+        // As many and as long as may be, and none that was made here.
+        table.with(operation, "GrantTokens", tokens(10, 1), invalid("InvalidGrantTokenException"));
+        table.with(operation, "GrantTokens", tokens(10, 8192), invalid("InvalidGrantTokenException"));
         let printed = ["t"; 11].join(", ");
         table.with(
             operation,

@@ -21,7 +21,8 @@ fn line(id: &str) -> String {
         "errorMessage": "no\u{1b}[2J",
         "requestParameters": null,
         "additionalEventData": {"gateway": {"reasons": [
-            {"decision": "ExplicitDeny", "policy": "limits", "statement": "NotFromThere"}
+            {"decision": "ExplicitDeny", "action": "kms:Decrypt", "layer": "guardrail", "policy": "limits",
+                "statement": "NotFromThere"}
         ]}},
         "requestID": id,
         "resources": [{"ARN": KEY}],
@@ -72,13 +73,13 @@ time        2026-11-23T18:22:41Z
 principal   arn:aws:iam::111122223333:user/alice
 operation   Decrypt
 from        203.0.113.9
-decided     ExplicitDeny by limits, statement NotFromThere: kms:Decrypt on {KEY}
+decided     ExplicitDeny in layer guardrail by limits, statement NotFromThere: kms:Decrypt on {KEY}
 answer      AccessDenied: no\\u{{1b}}[2J
 "
         )
     );
     let decision = &recorded_json(&record)["decisions"][0];
-    let expected = json!({"action": "kms:Decrypt", "resource": KEY, "decision": "ExplicitDeny", "policy": "limits",
-        "statement": "NotFromThere"});
+    let expected = json!({"action": "kms:Decrypt", "resource": KEY, "decision": "ExplicitDeny", "layer": "guardrail",
+        "policy": "limits", "statement": "NotFromThere", "grantId": null, "reportOnly": false});
     assert_eq!(*decision, expected);
 }

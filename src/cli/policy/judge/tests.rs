@@ -34,7 +34,7 @@ fn question(principal: &Principal, facts: &[(&str, &str)]) -> Question {
 }
 
 fn judge(principal: &Principal, guardrail: Option<&Arc<Compiled>>, facts: &[(&str, &str)]) -> Verdict {
-    let bench = Bench { guardrail, principal, key_policy: &OfKey::Default };
+    let bench = Bench { guardrail, account: None, principal, key_policy: &OfKey::Default };
     bench.judge(question(principal, facts)).unwrap()
 }
 
@@ -162,7 +162,7 @@ fn a_key_policy_may_allow_by_itself_or_leave_everybody_out() {
     };
     let principal = alice(vec![compiled("orders", Kind::Identity, &json!([allow("*")]))]);
     let judged = |key_policy: &OfKey, principal: &Principal| {
-        Bench { guardrail: None, principal, key_policy }.judge(question(principal, &[])).unwrap()
+        Bench { guardrail: None, account: None, principal, key_policy }.judge(question(principal, &[])).unwrap()
     };
     let named = judged(&parse(ALICE), &alice(Vec::new()));
     assert!(named.is_allowed());
@@ -174,12 +174,34 @@ fn a_key_policy_may_allow_by_itself_or_leave_everybody_out() {
 }
 
 #[test]
+fn a_key_policy_has_no_say_in_who_retires_grants_and_another_account_is_not_let_in() {
+    let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    let json = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    let everybody = OfKey::Given(Box::new(Given::parse("key.json", json.as_bytes()).unwrap()));
+    let principal = alice(Vec::new());
+    let bench = Bench { guardrail: None, account: None, principal: &principal, key_policy: &everybody };
+    let retire = Question { action: "kms:RetireGrant".to_owned(), ..question(&principal, &[]) };
+    let verdict = bench.judge(retire).unwrap();
+    assert_eq!(verdict.decision, Decision::ImplicitDeny(Kind::Identity));
+    assert_eq!((said(&verdict)[1], said(&verdict)[5]), (Said::NotThere, Said::NotLookedAt));
+
+    let principal = alice(vec![compiled("orders", Kind::Identity, &json!([allow("*")]))]);
+    let account = "444455556666".parse().ok();
+    let bench = Bench { guardrail: None, account, principal: &principal, key_policy: &OfKey::Default };
+    let list = Question { action: "kms:ListKeys".to_owned(), resource: "*".to_owned(), ..question(&principal, &[]) };
+    let message = bench.judge(list).unwrap().message.unwrap();
+    assert!(message.ends_with("or a resource-based policy explicitly denies access"), "{message}");
+}
+
+#[test]
 fn what_a_request_said_cannot_steer_a_terminal() {
     let statement = json!({"Effect": "Allow", "Action": "*", "Resource": "*",
         "Condition": {"StringEquals": {"aws:UserAgent": "x"}}});
     let principal = alice(vec![compiled("orders", Kind::Identity, &json!([statement]))]);
     let mut asked = question(&principal, &[]);
     asked.facts.set(ConditionKey::UserAgent, crate::cli::policy::request::one("\u{1b}[2J\u{9b}1m\n"));
-    let verdict = Bench { guardrail: None, principal: &principal, key_policy: &OfKey::Default }.judge(asked).unwrap();
+    let verdict = Bench { guardrail: None, account: None, principal: &principal, key_policy: &OfKey::Default }
+        .judge(asked)
+        .unwrap();
     assert_page_has(&verdict, r#"request has "\u{1b}[2J\u{9b}1m\n""#);
 }

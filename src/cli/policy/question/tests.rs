@@ -6,6 +6,7 @@ use super::*;
 use crate::aws::Tags;
 use crate::policy::{RequestContext, Values, condition_key};
 
+const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const OTHER: &str = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
 const REPLICA: &str = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
@@ -40,6 +41,7 @@ fn each_permission_is_asked_for_on_its_resource() {
         ("ReEncrypt", &[KEY, OTHER], json!({}), &[("kms:ReEncryptFrom", KEY), ("kms:ReEncryptTo", OTHER)]),
         ("ReEncrypt", &[KEY, KEY], json!({}), &[("kms:ReEncryptFrom", KEY), ("kms:ReEncryptTo", KEY)]),
         ("ListKeys", &[], Value::Null, &[("kms:ListKeys", "*")]),
+        ("ListRetirableGrants", &[], json!({"retiringPrincipal": ALICE}), &[("kms:ListRetirableGrants", ALICE)]),
         ("ListAliases", &[KEY], json!({"keyId": KEY}), &[("kms:ListAliases", "*")]),
         ("CreateKey", &[KEY], Value::Null, &[("kms:CreateKey", "*")]),
         ("CreateKey", &[KEY], tags.clone(), &[("kms:CreateKey", "*"), ("kms:TagResource", "*")]),

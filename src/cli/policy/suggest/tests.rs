@@ -123,20 +123,23 @@ fn values_are_listed_unless_they_are_without_end() {
 fn what_was_refused_is_counted_and_what_is_no_record_is_skipped() {
     let halves = ["Allow", "ImplicitDeny"];
     let parameters = json!({});
-    let reported = json!({"errorCode": null});
     let mut let_through = record(ALICE, "Encrypt", &[OTHER], &parameters, &["ImplicitDeny"]);
-    let_through["errorCode"] = reported["errorCode"].clone();
+    let_through["errorCode"] = Value::Null;
+    let mut reported = record(ALICE, "Decrypt", &[OTHER], &parameters, &["ImplicitDeny"]);
+    reported["errorCode"] = json!("DisabledException");
+    reported["additionalEventData"]["gateway"]["reasons"][0]["reportOnly"] = json!(true);
     let records = [
         record(ALICE, "ReEncrypt", &[KEY, OTHER], &parameters, &halves),
         record(ALICE, "Decrypt", &[KEY], &parameters, &["ExplicitDeny"]),
         record(ALICE, "DescribeKey", &[KEY], &parameters, &[]),
         record(ALICE, "DescribeKey", &[], &parameters, &["Allow"]),
         let_through,
+        reported,
         json!({"eventType": "AwsApiCall"}),
     ];
     let observed = observed(&records, None, false);
     let calls = &observed.principals[ALICE];
-    assert_eq!((calls.allowed, calls.refused, observed.unclear, observed.faulty), (2, 2, 1, 1));
+    assert_eq!((calls.allowed, calls.refused, observed.unclear, observed.faulty), (3, 2, 1, 1));
     assert_eq!(calls.used.keys().collect::<Vec<_>>(), [OTHER]);
     let cut = Observed::read(&mut Lines::new(b"{\"eventType\"".as_slice()), None, false).unwrap();
     assert_eq!(cut.faulty, 0, "the last line may still be written");
