@@ -95,13 +95,13 @@ impl Reader<'_> {
                 self.findings.refuse(&path, refusal.hint(hint))
             }
         }?;
-        let (everyone, named): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| **name == *EVERYONE);
-        let (everyone, named) = (!everyone.is_empty(), named.into());
-        Some(match (everyone, except) {
-            (true, false) => Principals::Everyone(named),
-            (true, true) => Principals::Nobody,
-            (false, false) => Principals::Only(named),
-            (false, true) => Principals::Except(named),
+        let (stars, listed): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| **name == *EVERYONE);
+        let listed = listed.into();
+        Some(match (stars.is_empty(), except) {
+            (false, false) => Principals::Everyone(listed),
+            (false, true) => Principals::Nobody,
+            (true, false) => Principals::Only(listed),
+            (true, true) => Principals::Except(listed),
         })
     }
 
