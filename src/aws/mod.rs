@@ -25,7 +25,7 @@ pub use key_id::{InvalidKeyArn, InvalidKeyId, InvalidKeyMaterialId, KeyArn, KeyI
 pub use key_ref::{InvalidKeyRef, KeyRef};
 pub use member::Member;
 pub use operation::{AccessLevel, Class, Operation, Permission, Resource};
-pub use principal_names::{MeantAs, PrincipalNames, canonical_principal};
+pub use principal_names::{MeantAs, PrincipalNames, canonical_principal, principal_hash};
 pub use region::{InvalidRegion, Partition, Region};
 pub use regions::{InvalidReplicaRegion, Regions, ServedRegion};
 pub use tags::Tags;

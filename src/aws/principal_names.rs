@@ -4,6 +4,8 @@
 //! account. How it is meant makes a difference: see [`MeantAs`]. Source: IAM user guide, "AWS JSON policy elements:
 //! Principal".
 
+use std::hash::{DefaultHasher, Hasher};
+
 use super::{AccountId, Arn};
 
 /// What a name means of the caller that it matches.
@@ -25,7 +27,20 @@ pub enum MeantAs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrincipalNames {
     account: AccountId,
-    names: Box<[(Box<str>, MeantAs)]>,
+    names: Box<[Name]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name {
+    text: Box<str>,
+    meant: MeantAs,
+    hash: u64,
+}
+
+impl Name {
+    fn new(text: &str, meant: MeantAs) -> Self {
+        Self { text: text.into(), meant, hash: principal_hash(text) }
+    }
 }
 
 impl PrincipalNames {
@@ -54,7 +69,7 @@ impl PrincipalNames {
     /// The root user's of an account.
     #[must_use]
     pub fn root(account: AccountId) -> Self {
-        Self { account, names: Box::new([(account.as_str().into(), MeantAs::Root)]) }
+        Self { account, names: Box::new([Name::new(account.as_str(), MeantAs::Root)]) }
     }
 
     /// An IAM user's, with its ARN and its unique id.
@@ -73,7 +88,7 @@ impl PrincipalNames {
     fn new<const N: usize>(account: AccountId, names: [(&str, MeantAs); N], id: Option<(&str, MeantAs)>) -> Self {
         let everybody = (account.as_str(), MeantAs::Account);
         let names = names.into_iter().chain([everybody]).chain(id);
-        Self { account, names: names.map(|(name, meant)| (name.into(), meant)).collect() }
+        Self { account, names: names.map(|(name, meant)| Name::new(name, meant)).collect() }
     }
 
     /// The caller's account.
@@ -85,12 +100,17 @@ impl PrincipalNames {
     /// Whether it is the root user of its account.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.names.iter().any(|(_, meant)| *meant == MeantAs::Root)
+        self.names.iter().any(|name| name.meant == MeantAs::Root)
     }
 
     /// The names, in the form that [`canonical_principal`] gives them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, MeantAs)> {
-        self.names.iter().map(|(name, meant)| (&**name, *meant))
+        self.names.iter().map(|name| (&*name.text, name.meant))
+    }
+
+    /// The same, each name with its [`principal_hash`], which was worked out with it.
+    pub fn iter_hashed(&self) -> impl Iterator<Item = (&str, MeantAs, u64)> {
+        self.names.iter().map(|name| (&*name.text, name.meant, name.hash))
     }
 
     /// What the caller is meant as by a principal in canonical form, if it is meant.
@@ -98,6 +118,15 @@ impl PrincipalNames {
     pub fn meant_by(&self, principal: &str) -> Option<MeantAs> {
         self.iter().find(|(name, _)| *name == principal).map(|(_, meant)| meant)
     }
+}
+
+/// A number to find a principal by, in canonical form. The fixed keys are no weakness: names come from the operator's own
+/// files. Not to be stored: it may be another in the next release.
+#[must_use]
+pub fn principal_hash(canonical: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(canonical.as_bytes());
+    hasher.finish()
 }
 
 /// The one spelling of a principal by which it is compared: an account is its id, whether written so or as the ARN of its

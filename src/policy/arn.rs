@@ -75,6 +75,12 @@ impl ArnPattern {
         Truth::all(rest.map(|(template, part)| template.matches(part, context)))
     }
 
+    /// The plain text that the resource's name begins with, where a wildcard stands in a part before it.
+    pub(super) fn name_behind_wildcard(&self) -> Option<&str> {
+        let [.., name] = &self.components;
+        Some(name.beginning()).filter(|name| self.plain < COMPONENTS - 1 && !name.is_empty())
+    }
+
     /// The variables in here.
     pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.components.iter().flat_map(Template::variables)

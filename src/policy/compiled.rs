@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::action::{ACTIONS, ActionSet};
 use super::decision::Reason;
 use super::document::Document;
-use super::index::{ResourceIndex, Subject};
+use super::index::{Listed, ResourceIndex, Subject};
 use super::statement::{Effect, Resources, Statement};
 use super::truth::Truth;
 
@@ -16,6 +16,8 @@ use super::truth::Truth;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) statement: Statement,
+    /// What `NotResource` lists, if that is much.
+    excepted: Option<Listed<()>>,
     reason: Arc<Reason>,
 }
 
@@ -67,12 +69,20 @@ impl Document {
         statements.into_iter().enumerate().map(move |(index, statement)| {
             let sid = statement.sid.as_deref().map(Arc::from);
             let reason = Reason { policy: Arc::clone(&policy), kind, index, sid };
-            Arc::new(Entry { statement, reason: Arc::new(reason) })
+            Arc::new(Entry::new(statement, reason))
         })
     }
 }
 
 impl Entry {
+    fn new(statement: Statement, reason: Reason) -> Self {
+        let excepted = match &statement.resources {
+            Resources::Except(list) if list.len() > FEW => Some(Listed::new(list.iter().map(|pattern| (pattern, ())))),
+            _ => None,
+        };
+        Self { statement, excepted, reason: Arc::new(reason) }
+    }
+
     /// The reason it gives.
     pub(super) const fn reason(&self) -> &Arc<Reason> {
         &self.reason
@@ -80,23 +90,30 @@ impl Entry {
 
     /// Whether it applies to the request: by its action, its resource and its conditions.
     pub(super) fn applies(&self, subject: &Subject<'_>) -> bool {
-        let Statement { actions, resources, .. } = &self.statement;
+        let Statement { actions, .. } = &self.statement;
         let request = subject.request;
         let about = match subject.action {
             Some(number) => actions.known().contains(number),
             None => actions.contain(request.action),
         };
         about && {
-            let resource = match resources {
-                Resources::All => Truth::Yes,
-                resources => resources.contain(request.resource, subject.arn(), request.context),
-            };
+            let resource = self.is_about(subject);
             resource != Truth::No && self.statement.applies(resource, request.context)
+        }
+    }
+
+    /// Whether the request's resource is meant.
+    pub(super) fn is_about(&self, subject: &Subject<'_>) -> Truth {
+        let request = subject.request;
+        match (&self.excepted, &self.statement.resources) {
+            (Some(excepted), _) => !Truth::any(excepted.of(subject).map(|(matched, ())| matched)),
+            (None, Resources::All) => Truth::Yes,
+            (None, resources) => resources.contain(request.resource, subject.arn(), request.context),
         }
     }
 }
 
-/// Of so few statements each is asked: that takes less time, and less room, than to find those it could be.
+/// Of so few statements, or resources, each is asked: that takes less time, and less room, than to find those it could be.
 const FEW: usize = 4;
 
 /// A statement about at most this many actions is entered for each of them; one about more shares a group with
@@ -114,7 +131,8 @@ struct ActionIndex {
 
 impl ActionIndex {
     fn new(entries: Vec<Arc<Entry>>) -> Self {
-        if entries.len() <= FEW {
+        let resources = entries.iter().map(|entry| entry.statement.resources.patterns().len());
+        if entries.len() <= FEW && resources.max().unwrap_or_default() <= FEW {
             return Self { entries: entries.into(), by_action: Box::default() };
         }
         let mut groups: BTreeMap<ActionSet, Vec<Arc<Entry>>> = BTreeMap::new();
@@ -129,7 +147,7 @@ impl ActionIndex {
             }
         }
         let groups: Vec<(ActionSet, Arc<ResourceIndex>)> =
-            groups.into_iter().map(|(actions, entries)| (actions, Arc::new(ResourceIndex::new(entries)))).collect();
+            groups.into_iter().map(|(actions, entries)| (actions, Arc::new(ResourceIndex::new(&entries)))).collect();
         let about = |number: usize| {
             let about = groups.iter().filter(move |(actions, _)| actions.contains(number));
             about.map(|(_, index)| Arc::clone(index)).collect()

@@ -1,17 +1,18 @@
 //! Finds the statements that may be about a resource without looking at those that are not.
 //!
-//! Plain ARNs are found by hash, patterns by the plain text they begin with; only statements about every resource
-//! (or all but some) are always looked at. The cost does not grow with the statements about other resources.
+//! Plain ARNs are found by hash, patterns by the plain text that they or their resource's name begin with; only
+//! statements about every resource (or all but some) are always looked at. The cost does not grow with the statements
+//! about other resources.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::Request;
 use super::action;
 use super::arn::{ArnPattern, Components, ResourcePattern, components};
 use super::compiled::Entry;
+use super::prefixes::{ByHash, Prefixes};
 use super::statement::Resources;
 use super::truth::Truth;
 
@@ -39,15 +40,69 @@ impl<'r> Subject<'r> {
     }
 }
 
-/// A plain ARN and a statement that names it.
-type Exact = (Arc<str>, Arc<Entry>);
+/// Resource patterns with what each stands for.
+#[derive(Debug)]
+pub(super) struct Listed<T> {
+    /// Plain ARNs.
+    exact: ByHash<T>,
+    /// Patterns, by the plain text they begin with.
+    patterns: Prefixes<(Arc<ArnPattern>, T)>,
+    /// Patterns that leave the region or the account open, by what the resource's name begins with.
+    names: Prefixes<(Arc<ArnPattern>, T)>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { exact: ByHash::default(), patterns: Prefixes::default(), names: Prefixes::default() }
+    }
+}
+
+impl<T> Listed<T> {
+    pub(super) fn new<'p>(list: impl IntoIterator<Item = (&'p ResourcePattern, T)>) -> Self {
+        let mut exact = ByHash::default();
+        let (mut patterns, mut names) = (Vec::new(), Vec::new());
+        for (pattern, value) in list {
+            match pattern {
+                ResourcePattern::Exact(arn) => {
+                    let bucket: &mut Vec<_> = exact.entry(hash(arn)).or_default();
+                    bucket.push((Arc::clone(arn), value));
+                }
+                ResourcePattern::Pattern { prefix, arn } => match arn.name_behind_wildcard() {
+                    Some(name) => names.push((Arc::from(name), (Arc::clone(arn), value))),
+                    None => patterns.push((Arc::clone(prefix), (Arc::clone(arn), value))),
+                },
+            }
+        }
+        Self { exact, patterns: Prefixes::new(patterns), names: Prefixes::new(names) }
+    }
+
+    /// What stands for the patterns that match, or may match, the request's resource: plain ARNs first.
+    pub(super) fn of(&self, subject: &Subject<'_>) -> impl Iterator<Item = (Truth, &T)> {
+        let resource = subject.request.resource;
+        let bucket = if self.exact.is_empty() { None } else { self.exact.get(&subject.hash()) };
+        let exact = bucket.into_iter().flatten().filter(move |(arn, _)| **arn == *resource);
+        exact.map(|(_, value)| (Truth::Yes, value)).chain(self.of_patterns(subject))
+    }
+
+    fn of_patterns(&self, subject: &Subject<'_>) -> impl Iterator<Item = (Truth, &T)> {
+        let context = subject.request.context;
+        let open = !(self.patterns.is_empty() && self.names.is_empty());
+        let arn = if open { subject.arn() } else { None };
+        arn.into_iter().flat_map(move |arn| {
+            let [.., name] = arn;
+            let patterns = self.patterns.of(subject.request.resource);
+            let patterns = patterns.map(|(pattern, value)| (pattern.matches_behind_prefix(arn, context), value));
+            let names = self.names.of(name).map(|(pattern, value)| (pattern.matches(arn, context), value));
+            patterns.chain(names).filter(|(matched, _)| *matched != Truth::No)
+        })
+    }
+}
 
 /// The statements of one effect about one set of actions.
 #[derive(Debug, Default)]
 pub(super) struct ResourceIndex {
-    /// About these very ARNs, by their hash.
-    exact: HashMap<u64, Vec<Exact>, BuildHasherDefault<Precomputed>>,
-    patterns: PrefixForest,
+    /// About these resources.
+    listed: Listed<Arc<Entry>>,
     /// About every resource.
     all: Vec<Arc<Entry>>,
     /// About every resource but some.
@@ -56,58 +111,29 @@ pub(super) struct ResourceIndex {
 
 impl ResourceIndex {
     /// An index of `entries`, in their order.
-    pub(super) fn new(entries: impl IntoIterator<Item = Arc<Entry>>) -> Self {
-        let mut index = Self::default();
-        let mut patterns = Vec::new();
-        for entry in entries {
-            match &entry.statement.resources {
-                Resources::All => index.all.push(entry),
-                Resources::Except(_) => index.except.push(entry),
-                Resources::None => {}
-                Resources::Only(list) => {
-                    for pattern in list {
-                        match pattern {
-                            ResourcePattern::Exact(arn) => {
-                                let bucket = index.exact.entry(hash(arn)).or_default();
-                                bucket.push((Arc::clone(arn), Arc::clone(&entry)));
-                            }
-                            ResourcePattern::Pattern { prefix, arn } => {
-                                patterns.push((Arc::clone(prefix), Arc::clone(arn), Arc::clone(&entry)));
-                            }
-                        }
-                    }
-                }
-            }
+    pub(super) fn new(entries: &[Arc<Entry>]) -> Self {
+        let listed = entries.iter().filter(|entry| matches!(entry.statement.resources, Resources::Only(_)));
+        let listed = listed
+            .flat_map(|entry| entry.statement.resources.patterns().iter().map(|pattern| (pattern, Arc::clone(entry))));
+        let about = |wanted: fn(&Resources) -> bool| {
+            entries.iter().filter(|entry| wanted(&entry.statement.resources)).map(Arc::clone).collect()
+        };
+        Self {
+            listed: Listed::new(listed),
+            all: about(|resources| matches!(resources, Resources::All)),
+            except: about(|resources| matches!(resources, Resources::Except(_))),
         }
-        index.patterns = PrefixForest::new(patterns);
-        index
     }
 
     /// A statement that applies, the most specific kind of resource first.
     pub(super) fn find(&self, subject: &Subject<'_>) -> Option<&Arc<Entry>> {
         let context = subject.request.context;
         let applies = |entry: &Entry, resource| entry.statement.applies(resource, context);
-        self.exact_for(subject)
-            .filter(|(arn, _)| **arn == *subject.request.resource)
-            .find_map(|(_, entry)| applies(entry, Truth::Yes).then_some(entry))
-            .or_else(|| {
-                self.patterns.find(subject.request.resource, |pattern, entry| {
-                    let matched = subject.arn().map_or(Truth::No, |arn| pattern.matches_behind_prefix(arn, context));
-                    matched != Truth::No && applies(entry, matched)
-                })
-            })
+        self.listed
+            .of(subject)
+            .find_map(|(matched, entry)| applies(entry, matched).then_some(entry))
             .or_else(|| self.all.iter().find(|entry| applies(entry, Truth::Yes)))
-            .or_else(|| {
-                self.except.iter().find(|entry| {
-                    let resources = &entry.statement.resources;
-                    applies(entry, resources.contain(subject.request.resource, subject.arn(), context))
-                })
-            })
-    }
-
-    fn exact_for(&self, subject: &Subject<'_>) -> impl Iterator<Item = &Exact> {
-        let bucket = if self.exact.is_empty() { None } else { self.exact.get(&subject.hash()) };
-        bucket.into_iter().flatten()
+            .or_else(|| self.except.iter().find(|entry| applies(entry, entry.is_about(subject))))
     }
 }
 
@@ -116,70 +142,4 @@ fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Passes a hash through: the request's resource is hashed once, for all indexes.
-#[derive(Debug, Default)]
-struct Precomputed(u64);
-
-impl Hasher for Precomputed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-/// Patterns by the plain text they begin with, sorted. A text's own place in that order is right behind all of
-/// its prefixes, and each prefix points at the longest one that it begins with itself.
-#[derive(Debug, Default)]
-struct PrefixForest {
-    nodes: Box<[Node]>,
-}
-
-#[derive(Debug)]
-struct Node {
-    prefix: Arc<str>,
-    /// The place of the longest other prefix that this one begins with.
-    parent: Option<usize>,
-    patterns: Vec<(Arc<ArnPattern>, Arc<Entry>)>,
-}
-
-impl PrefixForest {
-    fn new(mut patterns: Vec<(Arc<str>, Arc<ArnPattern>, Arc<Entry>)>) -> Self {
-        patterns.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-        let mut nodes: Vec<Node> = Vec::new();
-        for (prefix, pattern, entry) in patterns {
-            match nodes.last_mut() {
-                Some(last) if last.prefix == prefix => last.patterns.push((pattern, entry)),
-                _ => {
-                    let begins = |at: &usize| nodes.get(*at).is_some_and(|node| prefix.starts_with(&*node.prefix));
-                    let parent = ancestors(&nodes, nodes.len().checked_sub(1)).find(begins);
-                    nodes.push(Node { prefix, parent, patterns: vec![(pattern, entry)] });
-                }
-            }
-        }
-        Self { nodes: nodes.into() }
-    }
-
-    /// The first entry accepted, among the patterns whose plain beginning is one of `text`'s, the longest first.
-    fn find(&self, text: &str, accept: impl Fn(&ArnPattern, &Entry) -> bool) -> Option<&Arc<Entry>> {
-        let behind = self.nodes.partition_point(|node| *node.prefix <= *text);
-        ancestors(&self.nodes, behind.checked_sub(1))
-            .filter_map(|at| self.nodes.get(at))
-            .filter(|node| text.starts_with(&*node.prefix))
-            .flat_map(|node| &node.patterns)
-            .find_map(|(pattern, entry)| accept(pattern, entry).then_some(entry))
-    }
-}
-
-/// The place `at` and the places of all prefixes that it begins with, the longest first.
-fn ancestors(nodes: &[Node], at: Option<usize>) -> impl Iterator<Item = usize> {
-    std::iter::successors(at, |at| nodes.get(*at).and_then(|node| node.parent))
 }

@@ -3,7 +3,6 @@
 //! A key policy has at most 32,768 bytes, and in each of its statements the resource is the key itself; what tells its
 //! statements apart is whom they are about. A request looks at those alone that can be about its caller.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Kind;
@@ -12,12 +11,10 @@ use super::decision::Reason;
 use super::document::Document;
 use super::fault::Fault;
 use super::index::Subject;
+use super::prefixes::ByHash;
 use super::principals::Principals;
 use super::statement::Effect;
-use crate::aws::{MeantAs, PrincipalNames};
-
-/// Statements by the one principal that each entry is for, sorted by it.
-type ByPrincipal = Box<[(Box<str>, Vec<Arc<Entry>>)]>;
+use crate::aws::{MeantAs, PrincipalNames, principal_hash};
 
 /// A key policy compiled for judging requests. It does not change; share it as an [`Arc`].
 /// Without statements it lets nobody in.
@@ -30,7 +27,8 @@ pub struct KeyPolicy {
 /// The statements of one effect.
 #[derive(Debug, Default)]
 struct Statements {
-    named: ByPrincipal,
+    /// By the principal that each is for.
+    named: ByHash<Vec<Arc<Entry>>>,
     /// About everyone, or all but some.
     others: Box<[Arc<Entry>]>,
 }
@@ -69,14 +67,14 @@ impl KeyPolicy {
     pub fn principals(&self) -> impl Iterator<Item = &str> {
         [&self.deny, &self.allow].into_iter().flat_map(|statements| {
             let excepted = statements.others.iter().flat_map(|entry| entry.statement.principals.excepted());
-            statements.named.iter().map(|(name, _)| &**name).chain(excepted.map(|name| &**name))
+            statements.named.values().flatten().map(|(name, _)| &**name).chain(excepted.map(|name| &**name))
         })
     }
 
     /// A statement that denies the request; `bounded` says whether its caller has a permissions boundary.
     pub(super) fn denies(&self, subject: &Subject<'_>, bounded: bool) -> Option<&Arc<Reason>> {
         let caller = subject.request.caller;
-        let named = caller.iter().flat_map(|(name, _)| self.deny.of(name));
+        let named = caller.iter_hashed().flat_map(|(name, _, hash)| self.deny.of(name, hash));
         let others = self.deny.others.iter().filter(|entry| entry.statement.principals.deny(caller, bounded));
         named.chain(others).find(|entry| entry.applies(subject)).map(|entry| entry.reason())
     }
@@ -85,8 +83,8 @@ impl KeyPolicy {
     pub(super) fn allows(&self, subject: &Subject<'_>) -> Allowances<'_> {
         let caller = subject.request.caller;
         let mut allowances = Allowances::default();
-        for (name, meant) in caller.iter() {
-            allowances.note(meant, self.allow.of(name).iter().find(|entry| entry.applies(subject)));
+        for (name, meant, hash) in caller.iter_hashed() {
+            allowances.note(meant, self.allow.of(name, hash).iter().find(|entry| entry.applies(subject)));
         }
         let mut others = self.allow.others.iter().filter(|entry| entry.statement.principals.allow(caller));
         allowances.note(as_everyone(caller), others.find(|entry| entry.applies(subject)));
@@ -114,20 +112,25 @@ fn as_everyone(caller: &PrincipalNames) -> MeantAs {
 
 impl Statements {
     fn new(entries: Vec<Arc<Entry>>) -> Self {
-        let mut named: BTreeMap<Box<str>, Vec<Arc<Entry>>> = BTreeMap::new();
+        let mut named = ByHash::<Vec<Arc<Entry>>>::default();
         for entry in &entries {
             for name in entry.statement.principals.listed() {
-                named.entry(name.clone()).or_default().push(Arc::clone(entry));
+                let bucket = named.entry(principal_hash(name)).or_default();
+                match bucket.iter_mut().find(|(known, _)| **known == **name) {
+                    Some((_, statements)) => statements.push(Arc::clone(entry)),
+                    None => bucket.push((Arc::from(&**name), vec![Arc::clone(entry)])),
+                }
             }
         }
         let others = entries
             .into_iter()
             .filter(|entry| matches!(entry.statement.principals, Principals::Everyone(_) | Principals::Except(_)));
-        Self { named: named.into_iter().collect(), others: others.collect() }
+        Self { named, others: others.collect() }
     }
 
-    fn of(&self, name: &str) -> &[Arc<Entry>] {
-        let place = self.named.binary_search_by(|(listed, _)| (**listed).cmp(name)).ok();
-        place.and_then(|place| self.named.get(place)).map_or(&[], |(_, entries)| entries)
+    /// Those for that very principal.
+    fn of(&self, name: &str, hash: u64) -> &[Arc<Entry>] {
+        let mut bucket = self.named.get(&hash).into_iter().flatten();
+        bucket.find(|(listed, _)| **listed == *name).map_or(&[], |(_, entries)| entries)
     }
 }

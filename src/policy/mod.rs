@@ -51,6 +51,7 @@ mod key_policy;
 mod lint;
 mod operator;
 mod pitfalls;
+mod prefixes;
 mod principals;
 mod statement;
 mod template;

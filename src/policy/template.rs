@@ -143,6 +143,14 @@ impl Template {
         }
     }
 
+    /// Plain text that whatever matches begins with; not always all of it.
+    pub(super) fn beginning(&self) -> &str {
+        match &self.form {
+            Form::Fixed(pattern) => pattern.beginning(),
+            Form::Open(_) => "",
+        }
+    }
+
     /// The variables in here.
     pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
         let tokens = match &self.form {

@@ -71,6 +71,14 @@ impl Pattern {
             _ => None,
         }
     }
+
+    /// Plain text that whatever matches begins with: nothing where a `?` stands before the first `*`.
+    pub(super) fn beginning(&self) -> &str {
+        match &self.head {
+            Segment::Text(text) => text,
+            Segment::Mixed(_) => "",
+        }
+    }
 }
 
 /// What stands between two stars.
