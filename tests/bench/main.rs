@@ -7,6 +7,7 @@
 
 mod children;
 mod connection;
+mod figures;
 mod gateway;
 mod keys;
 mod keys_report;

@@ -225,14 +225,6 @@ pub(crate) fn answers(f: &mut Formatter<'_>, tally: &Tally) -> fmt::Result {
     first_wrong.iter().try_for_each(|first| writeln!(f, "First wrong answer: {first}"))
 }
 
-impl Display for Spread {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let digits = if self.median < 100.0 { 2 } else { 0 };
-        let Self { min, median, max } = self;
-        write!(f, "{median:.digits$} ({min:.digits$}-{max:.digits$})")
-    }
-}
-
 /// A row of a table.
 pub(crate) fn line(f: &mut Formatter<'_>, name: &str, cells: impl Iterator<Item = String>) -> fmt::Result {
     write!(f, "{name:34}")?;
