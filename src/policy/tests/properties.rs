@@ -69,7 +69,7 @@ fn draft() -> impl Strategy<Value = Draft> {
         prop::bool::weighted(0.2),
         subsequence(POLICY_ACTIONS, 1..4),
         prop::bool::weighted(0.2),
-        subsequence(POLICY_RESOURCES, 1..4),
+        subsequence(POLICY_RESOURCES, 1..8),
         prop::option::of(select(CONDITIONS)),
     )
         .prop_map(|(deny, not_action, actions, not_resource, resources, condition)| Draft {
