@@ -344,6 +344,6 @@ WEIGHTS = [
     (Draws.create_alias, 6), (Draws.update_alias, 4), (Draws.delete_alias, 2),
     (Draws.tag, 4), (Draws.untag, 3), (Draws.put_policy, 1),
     (Draws.create_grant, 8), (Draws.end_of_grant, 5), (Draws.list_grants, 1),
-    (Draws.rotates, 4), (Draws.rotate, 5), (Draws.replicate, 2), (Draws.update_primary, 2),
+    (Draws.rotates, 4), (Draws.rotate, 7), (Draws.replicate, 2), (Draws.update_primary, 2),
     (Draws.delete_material, 1), (Draws.import_parameters, 0.3),
 ]  # fmt: skip

@@ -75,13 +75,12 @@ class Learned:
     def __init__(self, sound=lambda _: True, value=None):
         self._sound, self.value = sound, value
 
-    def agrees(self, actual, learn):
+    def agrees(self, actual):
         if self.value is not None:
             return actual == self.value
         if not self._sound(actual):
             return False
-        if learn:
-            self.value = actual
+        self.value = actual
         return True
 
     def __repr__(self):
@@ -93,17 +92,17 @@ def date(seconds_from_now=0):
     return Learned(lambda actual: abs(actual - at) < NEAR)
 
 
-def matches(expected, actual, learn=True):
-    """Whether an answer is the expected one; with `learn` its new values are expected from now on."""
+def matches(expected, actual):
+    """Whether an answer is the expected one; its new values are expected from now on."""
     match expected:
         case Learned():
-            return expected.agrees(actual, learn)
+            return expected.agrees(actual)
         case dict():
             same = isinstance(actual, dict) and expected.keys() == actual.keys()
-            return same and all(matches(expected[name], actual[name], learn) for name in expected)
+            return same and all(matches(expected[name], actual[name]) for name in expected)
         case list():
             same = isinstance(actual, list) and len(expected) == len(actual)
-            return same and all(matches(*both, learn) for both in zip(expected, actual))
+            return same and all(matches(*both) for both in zip(expected, actual))
         case _ if callable(expected):
             return expected(actual)
     return expected == actual
@@ -137,6 +136,51 @@ class Shared:
         others = [material.id for material in self.materials]
         new = Learned(lambda actual: re.fullmatch("[0-9a-f]{64}", actual) and actual not in [id.value for id in others])
         self.materials.append(Material(date(), new))
+
+
+@dataclass
+class Grant:
+    name: str
+    grantee: str
+    retiring: str | None
+    operations: list[str]
+    constraints: dict
+    id: Learned = field(default_factory=lambda: Learned(re.compile("[0-9a-f]{64}").fullmatch))
+    created: Learned = field(default_factory=date)
+    # Those that were answered.
+    tokens: list[str] = field(default_factory=list)
+
+    def asks_for(self, other):
+        """Whether a request for the one is a request for the other."""
+        one, two = (
+            (grant.name, grant.grantee, grant.retiring, grant.operations, grant.constraints) for grant in (self, other)
+        )
+        return self.name != "" and one == two
+
+    def listed(self, key):
+        members = {"KeyId": key.arn, "GrantId": self.id, "Name": self.name, "CreationDate": self.created}
+        members |= {"GranteePrincipal": self.grantee, "IssuingAccount": GRANTEE, "Operations": self.operations}
+        if self.retiring:
+            members["RetiringPrincipal"] = self.retiring
+        return members | ({"Constraints": self.constraints} if self.constraints else {})
+
+
+class ListedById(Learned):
+    """A list by ids, one of which may not be known yet."""
+
+    def __init__(self, entries):
+        super().__init__()
+        self._entries = entries
+
+    def agrees(self, actual):
+        known = {entry["GrantId"].value: entry for entry in self._entries}
+        ids = [entry["GrantId"] for entry in actual]
+        if len(ids) != len(self._entries) or ids != sorted(set(ids)):
+            return False
+        return all(matches(known.get(entry["GrantId"], known.get(None)), entry) for entry in actual)
+
+    def __repr__(self):
+        return repr(self._entries)
 
 
 @dataclass
@@ -199,49 +243,6 @@ class Key:
             "PrimaryKey": in_region(self.shared.primary),
             "ReplicaKeys": [in_region(region) for region in self.shared.replicas],
         }
-
-
-@dataclass
-class Grant:
-    name: str
-    grantee: str
-    retiring: str | None
-    operations: list[str]
-    constraints: dict
-    id: Learned = field(default_factory=lambda: Learned(re.compile("[0-9a-f]{64}").fullmatch))
-    created: Learned = field(default_factory=date)
-    # Those that were answered.
-    tokens: list[str] = field(default_factory=list)
-
-    def asks_for(self, other):
-        """Whether a request for the one is a request for the other."""
-        named = [(grant.name, grant.grantee, grant.retiring, grant.operations, grant.constraints) for grant in (self, other)]
-        return self.name != "" and named[0] == named[1]
-
-    def listed(self, key):
-        members = {"KeyId": key.arn, "GrantId": self.id, "Name": self.name, "CreationDate": self.created}
-        members |= {"GranteePrincipal": self.grantee, "IssuingAccount": GRANTEE, "Operations": self.operations}
-        if self.retiring:
-            members["RetiringPrincipal"] = self.retiring
-        return members | ({"Constraints": self.constraints} if self.constraints else {})
-
-
-class ListedById(Learned):
-    """A list by ids, one of which may not be known yet."""
-
-    def __init__(self, entries):
-        super().__init__()
-        self._entries = entries
-
-    def agrees(self, actual, learn):
-        known = {entry["GrantId"].value: entry for entry in self._entries}
-        ids = [entry["GrantId"] for entry in actual]
-        if len(ids) != len(self._entries) or ids != sorted(set(ids)):
-            return False
-        return all(matches(known.get(entry["GrantId"], known.get(None)), entry, learn) for entry in actual)
-
-    def __repr__(self):
-        return repr(self._entries)
 
 
 @dataclass
@@ -682,14 +683,16 @@ class Kms:
         retiring = more.get("RetiringPrincipal")
         if not {GranteePrincipal, retiring} <= {*GRANTEES, None}:
             raise Refusal("InvalidArnException")
-        if Operations == ["CreateGrant"] or not set(Operations) <= {*GRANTABLE[key.usage, key.symmetric], *ALWAYS_GRANTABLE}:
+        suited = {*GRANTABLE[key.usage, key.symmetric], *ALWAYS_GRANTABLE}
+        if Operations == ["CreateGrant"] or not set(Operations) <= suited:
             raise Refusal("ValidationException")
         if len(constraints) > 1 or (constraints and not key.symmetric):
             raise Refusal("ValidationException")
         self._permits(key, USE)
         self._not_dry(DryRun)
         # They are listed in the order of the model.
-        asked = Grant(Name, GranteePrincipal, retiring, [name for name in GRANT_ORDER if name in Operations], constraints)
+        operations = [name for name in GRANT_ORDER if name in Operations]
+        asked = Grant(Name, GranteePrincipal, retiring, operations, constraints)
         found = [grant for grant in key.grants if grant.asks_for(asked)]
         grant = found[0] if found else asked
 
