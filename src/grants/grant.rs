@@ -2,7 +2,7 @@
 
 use super::constraint::Constraint;
 use super::operation::{GrantOperation, GrantOperations};
-use crate::aws::{AccountId, GrantId, KeyArn, MeantAs, PrincipalNames, canonical_principal};
+use crate::aws::{AccountId, EncryptionContext, GrantId, KeyArn, MeantAs, PrincipalNames, canonical_principal};
 use crate::clock::Timestamp;
 
 /// A grant. It never changes: it is made, and retired or revoked.
@@ -62,7 +62,7 @@ impl Grant {
     }
 
     /// Whether it allows the operation, to whomever, in a request with this context.
-    pub(super) fn allows(&self, operation: GrantOperation, context: &crate::aws::EncryptionContext) -> bool {
+    pub(super) fn allows(&self, operation: GrantOperation, context: &EncryptionContext) -> bool {
         let met = || self.constraint.as_ref().is_none_or(|constraint| constraint.met_by(context));
         self.operations.contains(operation) && (operation.unconstrained() || met())
     }
@@ -79,7 +79,6 @@ impl Grant {
 mod tests {
     use super::super::set::testing::{caller, grant, of};
     use super::*;
-    use crate::aws::EncryptionContext;
 
     #[test]
     fn who_may_retire_is_named_or_was_given_the_right() {

@@ -7,7 +7,7 @@ use super::pages::{self, Page};
 use super::{Keys, grants};
 use crate::aws::{GrantId, Member, Region, canonical_principal};
 use crate::credentials::PrincipalArn;
-use crate::grants::{Constraint, Grant};
+use crate::grants::{Constraint, Grant, GrantOperation};
 use crate::kms::{Answer, Exception, Input, JsonObject};
 
 /// Entries of a page, and the most a caller may ask for (API reference, `ListGrants`).
@@ -83,7 +83,7 @@ fn object(grant: &Grant) -> JsonObject {
         .text("GranteePrincipal", &grant.grantee)
         .optional_text("RetiringPrincipal", grant.retiring.as_deref())
         .text("IssuingAccount", &issuing)
-        .texts("Operations", grant.operations.iter().map(crate::grants::GrantOperation::name));
+        .texts("Operations", grant.operations.iter().map(GrantOperation::name));
     let Some(constraint) = &grant.constraint else { return object };
     let name = match constraint {
         Constraint::EncryptionContextEquals(_) => "EncryptionContextEquals",

@@ -5,6 +5,7 @@
 //! too, unless the site's propagation delay says otherwise; its token is good at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::changes::{Edit, Planned};
 use super::key::KeyView;
@@ -13,7 +14,7 @@ use super::operations::Change;
 use super::records::Records;
 use super::requester::Requester;
 use super::{LocalBackend, Site, states};
-use crate::aws::{GrantId, Member, PrincipalNames, canonical_principal};
+use crate::aws::{GrantId, Member, Operation, PrincipalNames, canonical_principal};
 use crate::clock::Timestamp;
 use crate::grants::{
     Constraint, Grant, GrantOperation, GrantOperations, MOST_CONSTRAINT_BYTES, StoreKnowledge, honoured,
@@ -45,7 +46,7 @@ impl LocalBackend {
     /// forgets the token then fails in its tests. To be said before anything is asked; zero otherwise. Grants that are in
     /// the store when it is opened are seen at once.
     #[must_use]
-    pub fn with_grant_propagation_delay(mut self, delay: std::time::Duration) -> Self {
+    pub fn with_grant_propagation_delay(mut self, delay: Duration) -> Self {
         self.site.grant_propagation_delay = delay;
         self
     }
@@ -110,7 +111,7 @@ pub(super) fn named(records: &Records, input: &Input, key: &KeyView, now: Timest
     let text = input.string(Member::GrantId).unwrap_or_default();
     let id = id(text)?;
     key.grants.get(id).map(Arc::clone).ok_or_else(|| match input.operation() {
-        crate::aws::Operation::RevokeGrant => Exception::not_found_grant(text, key.arn.as_str()),
+        Operation::RevokeGrant => Exception::not_found_grant(text, key.arn.as_str()),
         _ => Exception::invalid_grant_id(text),
     })
 }

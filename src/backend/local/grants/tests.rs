@@ -1,10 +1,8 @@
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::super::testing::{ACCOUNT, CALLER, Local, NO_KEY, members, region};
 use super::*;
-use crate::aws::{EncryptionContext, KeyArn, Operation};
+use crate::aws::{EncryptionContext, KeyArn};
 use crate::grants::Allowed;
 
 const CLERK: &str = "arn:aws:iam::111122223333:user/clerk";
