@@ -3,6 +3,8 @@
 //! The key of a pair is compared without regard to case, its value with. A request whose keys differ only by case from
 //! each other could mean either pair, so such a pair meets no constraint.
 
+use std::borrow::Cow;
+
 use crate::aws::EncryptionContext;
 
 /// The condition under which a grant holds.
@@ -47,13 +49,14 @@ impl Constraint {
 }
 
 /// A key by which those that differ by case alone are found. Not what is shown or sealed.
-pub(super) fn folded(key: &str) -> String {
-    key.to_lowercase()
+pub(super) fn folded(key: &str) -> Cow<'_, str> {
+    let as_it_is = key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if as_it_is { key.into() } else { key.to_lowercase().into() }
 }
 
-/// Whether two keys are one without regard to case.
+/// Whether two keys are one without regard to case: whether [`folded`] makes one of them.
 fn same_key(a: &str, b: &str) -> bool {
-    a == b || folded(a) == folded(b)
+    if a.is_ascii() && b.is_ascii() { a.eq_ignore_ascii_case(b) } else { folded(a) == folded(b) }
 }
 
 /// The value of the one key that is `key` without regard to case; `None` if there is none, or more than one.
@@ -140,6 +143,12 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn keys_are_the_same_when_they_fold_to_the_same(a in "[aAkK\u{212a}ÄäẞßΣσς]{0,2}", b in "[aAkK\u{212a}ÄäẞßΣσς]{0,2}") {
+            proptest::prop_assert_eq!(same_key(&a, &b), a.to_lowercase() == b.to_lowercase());
+            proptest::prop_assert_eq!(folded(&a), a.to_lowercase());
+        }
+
         #[test]
         fn what_meets_a_stricter_constraint_meets_the_other(
             child in proptest::collection::btree_map("[abA]", "[12]", 0..3),

@@ -15,5 +15,5 @@ mod token;
 pub use constraint::Constraint;
 pub use grant::Grant;
 pub use operation::{GrantOperation, GrantOperations};
-pub use set::{Allowed, Grants};
+pub use set::Grants;
 pub use token::{GrantToken, InvalidGrantToken, MOST_CONSTRAINT_BYTES, StoreKnowledge, TokenKey, WINDOW, honoured};

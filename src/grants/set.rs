@@ -58,8 +58,8 @@ enum Bucket<'a> {
     Pair(&'a str, &'a str, &'a str),
     /// All grants of a grantee.
     Grantee(&'a str),
-    /// All grants of a grantee by that name.
-    Named(&'a str, &'a str),
+    /// What was asked for under a name, operations apart: name, grantee, who may retire it, in which account, constraint.
+    Asked(&'a str, &'a str, Option<&'a str>, &'a str, Option<&'a Constraint>),
 }
 
 impl Bucket<'_> {
@@ -68,16 +68,6 @@ impl Bucket<'_> {
         Hash::hash(self, &mut hasher);
         hasher.finish()
     }
-}
-
-/// A grant that allows a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Allowed<'g> {
-    /// The grant.
-    pub grant: &'g Arc<Grant>,
-    /// What its grantee principal means the caller as: as [`MeantAs::Account`], the caller's identity policies must allow
-    /// the request too.
-    pub meant_as: MeantAs,
 }
 
 impl Grants {
@@ -120,9 +110,8 @@ impl Grants {
     /// Without a name there is none.
     #[must_use]
     pub fn same_as(&self, asked: &Grant) -> Option<&Arc<Grant>> {
-        let bucket = Bucket::Named(canonical_principal(&asked.grantee), &asked.name).hash();
         let inner = self.0.as_ref().filter(|_| !asked.name.is_empty())?;
-        inner.at(bucket, asked.operations).find(|grant| grant.is_what_asks(asked))
+        inner.at(Bucket::asked(asked).hash(), asked.operations).find(|grant| grant.is_what_asks(asked))
     }
 
     /// Adds a grant, which is seen without its token from `visible_from` on.
@@ -154,8 +143,9 @@ impl Grants {
     }
 
     /// A grant that lets `caller` do `operation` with this encryption context, if there is one. It is seen, or `tokens`
-    /// names it. One to the caller itself, or to the role it is a session of, comes before one to its account. (That the
-    /// policies do not deny it is for others to ask.)
+    /// names it. One to the caller itself, or to the role it is a session of, comes before one to its account. With it what
+    /// its grantee principal means the caller as: as [`MeantAs::Account`], the caller's identity policies must allow the
+    /// request too. (That no policy denies it is for others to ask.)
     ///
     /// `CreateGrant` has no encryption context: ask [`Self::allowing_grant`].
     #[must_use]
@@ -166,7 +156,7 @@ impl Grants {
         context: &EncryptionContext,
         now: Timestamp,
         tokens: &[GrantId],
-    ) -> Option<Allowed<'_>> {
+    ) -> Option<(&Arc<Grant>, MeantAs)> {
         self.found(caller, &Asked { operation, context, passed_on: None }, now, tokens)
     }
 
@@ -180,7 +170,7 @@ impl Grants {
         constraint: Option<&Constraint>,
         now: Timestamp,
         tokens: &[GrantId],
-    ) -> Option<Allowed<'_>> {
+    ) -> Option<(&Arc<Grant>, MeantAs)> {
         let context = constraint.map_or(EncryptionContext::EMPTY, Constraint::pairs);
         let passed_on = Some((operations, constraint));
         self.found(caller, &Asked { operation: GrantOperation::CreateGrant, context, passed_on }, now, tokens)
@@ -192,7 +182,7 @@ impl Grants {
         asked: &Asked<'_>,
         now: Timestamp,
         tokens: &[GrantId],
-    ) -> Option<Allowed<'_>> {
+    ) -> Option<(&Arc<Grant>, MeantAs)> {
         let inner = self.0.as_ref()?;
         let seen =
             |entry: &Entry| entry.visible_from.is_none_or(|from| from <= now) || tokens.contains(&entry.grant.id);
@@ -200,7 +190,7 @@ impl Grants {
             let mut names = caller.iter().filter(move |(_, meant)| (*meant == MeantAs::Account) == of_account);
             names.find_map(|(name, meant_as)| {
                 let entry = inner.allowing(name, asked, seen)?;
-                Some(Allowed { grant: &entry.grant, meant_as })
+                Some((&entry.grant, meant_as))
             })
         };
         to(false).or_else(|| to(true))
@@ -229,6 +219,8 @@ impl Asked<'_> {
 impl Inner {
     /// A grant to the principal of that canonical name.
     fn allowing(&self, grantee: &str, asked: &Asked<'_>, seen: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        // Most callers are granted nothing, however much they ask.
+        self.behind(Bucket::Grantee(grantee).hash(), None).next()?;
         let allows = |entry: &&Entry| {
             let grant = &entry.grant;
             canonical_principal(&grant.grantee) == grantee && asked.allowed_by(grant) && seen(entry)
@@ -296,6 +288,11 @@ impl Inner {
 }
 
 impl<'a> Bucket<'a> {
+    fn asked(grant: &'a Grant) -> Self {
+        let Grant { name, grantee, retiring, issuing_account, constraint, .. } = grant;
+        Self::Asked(name, grantee, retiring.as_deref(), issuing_account.as_str(), constraint.as_ref())
+    }
+
     const fn without_pairs(grantee: &'a str, constraint: &Constraint) -> Self {
         if constraint.is_exact() { Self::NoPairs(grantee) } else { Self::Any(grantee) }
     }
@@ -303,7 +300,8 @@ impl<'a> Bucket<'a> {
 
 impl Entry {
     /// Where the grant stands in the index: for what its constraint has a say in, for what it has none in, among the
-    /// grants of its grantee, and under its name.
+    /// grants of its grantee, and under what was asked for, if it has a
+    /// name.
     fn places(&self) -> impl Iterator<Item = Place> + use<> {
         let Self { grant, bucket, .. } = self;
         let (id, grantee) = (grant.id, canonical_principal(&grant.grantee));
@@ -312,7 +310,7 @@ impl Entry {
             Some(_) => grant.operations.without(GrantOperations::UNCONSTRAINED),
         };
         let free = grant.operations.without(constrained);
-        let named = (!grant.name.is_empty()).then(|| Bucket::Named(grantee, &grant.name).hash());
+        let named = (!grant.name.is_empty()).then(|| Bucket::asked(grant).hash());
         let operations = [(*bucket, constrained), (Bucket::Any(grantee).hash(), free)];
         let operations = operations.into_iter().filter(|(_, operations)| !operations.is_empty());
         let grantee = (Bucket::Grantee(grantee).hash(), GrantOperations::NONE);

@@ -16,9 +16,9 @@ fn all(grants: impl IntoIterator<Item = Grant>) -> Grants {
 }
 
 fn allowed(grants: &Grants, who: &str, operation: GrantOperation, pairs: &[(&str, &str)]) -> Option<(u32, MeantAs)> {
-    let found = grants.allowing(&caller(who), operation, &context(pairs), NOW, &[])?;
-    let number = u32::from_be_bytes(*found.grant.id.as_bytes().first_chunk().unwrap());
-    Some((number, found.meant_as))
+    let (grant, meant_as) = grants.allowing(&caller(who), operation, &context(pairs), NOW, &[])?;
+    let number = u32::from_be_bytes(*grant.id.as_bytes().first_chunk().unwrap());
+    Some((number, meant_as))
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_grant_is_passed_on_by_one_that_bounds_it() {
     let grants = all([parent(1, &[("tenant", "blue")]), parent(2, &[("tenant", "red")])]);
     let asked = |operations: &[GrantOperation], constraint: Option<Constraint>| {
         let found = grants.allowing_grant(&caller("user/alice"), of(operations), constraint.as_ref(), NOW, &[]);
-        found.map(|found| found.grant.id)
+        found.map(|(grant, _)| grant.id)
     };
     assert_eq!(asked(&[Decrypt], Some(subset(&[("tenant", "red")]))), Some(id(2)));
     assert_eq!(asked(&[Decrypt], Some(subset(&[("TENANT", "blue"), ("a", "b")]))), Some(id(1)));
@@ -202,10 +202,10 @@ proptest! {
         let expected: Vec<_> = grants.following(None).filter_map(fits).collect();
         let found = grants.allowing(&caller, operation, &context, NOW, &[]);
         prop_assert_eq!(found.is_some(), !expected.is_empty());
-        if let Some(found) = found {
-            prop_assert_eq!(fits(found.grant), Some(found.meant_as));
+        if let Some((grant, meant_as)) = found {
+            prop_assert_eq!(fits(grant), Some(meant_as));
             let itself = expected.iter().any(|meant| *meant != MeantAs::Account);
-            prop_assert_eq!(found.meant_as != MeantAs::Account, itself);
+            prop_assert_eq!(meant_as != MeantAs::Account, itself);
         }
         let places: usize = grants.0.iter().map(|inner| inner.index.len()).sum();
         prop_assert!(places <= 4 * grants.len(), "nothing is left behind in the index");

@@ -3,7 +3,6 @@ use serde_json::{Value, json};
 use super::super::testing::{ACCOUNT, CALLER, Local, NO_KEY, members, region};
 use super::*;
 use crate::aws::{EncryptionContext, KeyArn};
-use crate::grants::Allowed;
 
 const CLERK: &str = "arn:aws:iam::111122223333:user/clerk";
 const BILLS: &str = "arn:aws:iam::111122223333:role/team/bills";
@@ -41,7 +40,7 @@ fn allowed(local: &Local, key: &KeyArn, of_tokens: &[&str]) -> Option<GrantId> {
     let (clerk, tokens) = (principal(CLERK).unwrap(), tokens(local, of_tokens).unwrap());
     let (operation, context) = (GrantOperation::Decrypt, EncryptionContext::EMPTY);
     let found = key.grants.allowing(&clerk, operation, context, local.backend.clock.now(), tokens.ids());
-    found.map(|Allowed { grant, .. }| grant.id)
+    found.map(|(grant, _)| grant.id)
 }
 
 #[test]
