@@ -183,7 +183,7 @@ impl Question<'_> {
         }
         let operation = GrantOperation::from_action(permission.action)?;
         let (grants, now, tokens) = (&facts.found?.key.grants, context.received_at, self.tokens.ids());
-        let allowed = match operation {
+        let (grant, to) = match operation {
             GrantOperation::CreateGrant => {
                 let names = input.strings(Member::Operations).iter();
                 let asked = names.filter_map(|name| GrantOperation::from_name(name)).collect();
@@ -191,7 +191,7 @@ impl Question<'_> {
             }
             operation => grants.allowing(caller, operation, facts.encryption_context(), now, tokens),
         }?;
-        Some(Granted { id: allowed.grant.id, to: allowed.meant_as })
+        Some(Granted { id: grant.id, to })
     }
 }
 

@@ -4,6 +4,7 @@ be done.
 A client has keys and aliases of its own. That which it does not find is nobody else's either.
 """
 
+import json
 import base64
 
 from gateway import REGION
@@ -256,7 +257,10 @@ class Draws:
         return self._on_key("UntagResource", TagKeys=[*keys, "aws:team"] if self._seldom() else keys)
 
     def put_policy(self):
-        other = DEFAULT_POLICY.replace(":root", ":user/orders")
+        # Neither takes anything away from who asks.
+        other = json.loads(DEFAULT_POLICY)
+        other["Statement"][0]["Sid"] = "All"
+        other = json.dumps(other, indent=1)
         return self._on_key("PutKeyPolicy", Policy=self._random.choice([DEFAULT_POLICY, other]))
 
     # Grants.
@@ -267,7 +271,7 @@ class Draws:
             return self._end_of_grant(key)
         operations = GRANT_ORDER if self._seldom() else [*GRANTABLE[key.usage, key.symmetric], *ALWAYS_GRANTABLE]
         operations = self._random.sample(operations, self._random.randint(1, 3))
-        grantees = [*GRANTEES, "arn:aws:iam::111122223333:user/absent"] if self._seldom() else GRANTEES
+        grantees = [*GRANTEES, "arn:aws:iam::111122223333:group/clerks"] if self._seldom() else GRANTEES
         more = {"GranteePrincipal": self._random.choice(grantees), "Operations": operations}
         if self._seldom(0.3):
             more["RetiringPrincipal"] = self._random.choice(grantees)

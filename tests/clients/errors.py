@@ -136,6 +136,11 @@ EXCUSES = [
     Excuse(
         "LimitExceededException", "too many tags were recorded to be a TagException", frozenset({"TagResource"})
     ),
+    Excuse(
+        "UnsupportedOperationException",
+        "no key is an AWS managed one, whose policy cannot be changed",
+        frozenset({"PutKeyPolicy"}),
+    ),
     Excuse("CustomKeyStoreInvalidStateException", NO_KEY_STORES),
     Excuse("CloudHsmClusterInvalidConfigurationException", NO_KEY_STORES),
     Excuse("XksKeyInvalidConfigurationException", NO_KEY_STORES),

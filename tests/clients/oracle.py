@@ -183,6 +183,10 @@ class ListedById(Learned):
         return repr(self._entries)
 
 
+def is_default_policy(text):
+    return json.loads(text) == json.loads(DEFAULT_POLICY)
+
+
 @dataclass
 class Key:
     region: str
@@ -197,6 +201,8 @@ class Key:
     state: str = "Enabled"
     days: int | None = None
     deleted: Learned | None = None
+    # As it was put; until one is, there is the default one.
+    policy: str | None = None
     grants: list[Grant] = field(default_factory=list)
     created: Learned = field(default_factory=date)
 
@@ -606,16 +612,11 @@ class Kms:
         return {"Tags": [{"TagKey": name, "TagValue": tags[name]} for name in tags], "Truncated": False}
 
     def GetKeyPolicy(self, KeyId):
-        self._key(KeyId)
-        default = json.loads(DEFAULT_POLICY)
-        return {"Policy": lambda actual: json.loads(actual) == default, "PolicyName": "default"}
+        policy = self._key(KeyId).policy
+        return {"Policy": policy or is_default_policy, "PolicyName": "default"}
 
     def PutKeyPolicy(self, KeyId, Policy):
-        """Only the default policy is taken so far."""
-        self._key(KeyId)
-        if Policy != DEFAULT_POLICY:
-            raise Refusal("UnsupportedOperationException")
-        return {}
+        return self._changed(self._key(KeyId), policy=Policy)
 
     def ListKeyPolicies(self, KeyId):
         self._key(KeyId)
@@ -755,8 +756,7 @@ class Kms:
             *shared.replicas, ReplicaRegion
         ]  # fmt: skip
         members = {"ReplicaKeyMetadata": metadata, "ReplicaTags": list(Tags)}
-        policy = json.loads(DEFAULT_POLICY)
-        return members | {"ReplicaPolicy": lambda actual: json.loads(actual) == policy}, effect
+        return members | {"ReplicaPolicy": is_default_policy}, effect
 
     def UpdatePrimaryRegion(self, KeyId, PrimaryRegion):
         key = self._key(KeyId)

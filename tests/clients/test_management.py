@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 from states import DEFAULT_POLICY
 
 
@@ -50,7 +51,7 @@ def test_tags_are_given_listed_in_pages_and_taken_away(allow_all, kms, key):
         kms.tag_resource(KeyId=key, Tags=[tags[0], tags[0]])
 
 
-def test_a_key_has_the_default_policy_and_takes_no_other(allow_all, kms, key):
+def test_a_key_has_the_default_policy_until_it_is_given_another(allow_all, kms, key):
     [page] = kms.get_paginator("list_key_policies").paginate(KeyId=key)
     assert page["PolicyNames"] == ["default"]
     answer = kms.get_key_policy(KeyId=key)
@@ -62,8 +63,13 @@ def test_a_key_has_the_default_policy_and_takes_no_other(allow_all, kms, key):
     assert (name, resources) == ("PutKeyPolicy", [key])
     assert asked == {"keyId": key, "policy": answer["Policy"]}
     other = DEFAULT_POLICY.replace(":root", ":user/orders")
-    with pytest.raises(kms.exceptions.UnsupportedOperationException, match="not served"):
+    with pytest.raises(kms.exceptions.MalformedPolicyDocumentException, match="will not allow you to update"):
         kms.put_key_policy(KeyId=key, Policy=other)
     with pytest.raises(kms.exceptions.MalformedPolicyDocumentException):
         kms.put_key_policy(KeyId=key, Policy="{")
     assert kms.get_key_policy(KeyId=key)["Policy"] == answer["Policy"]
+    # Who asks is named no longer, and has said so.
+    kms.put_key_policy(KeyId=key, Policy=other, BypassPolicyLockoutSafetyCheck=True)
+    with pytest.raises(ClientError, match="because no resource-based policy allows the kms:GetKeyPolicy action") as denied:
+        kms.get_key_policy(KeyId=key)
+    assert denied.value.response["Error"]["Code"] == "AccessDeniedException"

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
+
 use super::attached_policy::AttachedPolicy;
 use super::changes::{Edit, Planned};
 use super::key::KeyView;
@@ -64,20 +66,20 @@ pub(super) fn list(input: &Input, keys: &Keys) -> Result<Answer, Exception> {
 ///
 /// # Errors
 ///
-/// `MalformedPolicyDocumentException` for what is no key policy, names principals that do not exist, or would lock out
-/// the one who puts it; `LimitExceededException` for what is longer than KMS takes. Which comes first, and the texts of
-/// the first and the last, are not recorded from KMS.
+/// `LimitExceededException` for JSON that is longer than KMS takes; `MalformedPolicyDocumentException` for what is no key
+/// policy, names principals that do not exist, or would lock out the one who puts it. Which comes first, and the texts of
+/// the first two, are not recorded from KMS.
 fn checked(change: &Change<'_>, text: &str, key: &KeyArn) -> Result<AttachedPolicy, Exception> {
     let Change { requester, input, keys, .. } = change;
+    if text.len() > LONGEST && serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return Err(Exception::limit_exceeded(format!("A key policy has at most {LONGEST} bytes.")));
+    }
     let policy = AttachedPolicy::parse(text).map_err(|faults| {
         let first = faults.into_iter().next();
         // KMS's own words have no place before them.
         let own = |fault: &Fault| fault.message.starts_with(OVERLY_PERMISSIVE);
         malformed(first.map_or_else(String::new, |fault| if own(&fault) { fault.message } else { fault.to_string() }))
     })?;
-    if text.len() > LONGEST {
-        return Err(Exception::limit_exceeded(format!("A key policy has at most {LONGEST} bytes.")));
-    }
     if !policy.compiled().principals().all(|principal| requester.knows(principal)) {
         return Err(malformed("Policy contains a statement with one or more invalid principals."));
     }
