@@ -31,8 +31,9 @@ impl Principals {
         if bounded {
             return true;
         }
-        let of_role = caller.iter().any(|(_, meant)| meant == MeantAs::Role);
-        let needed = |meant: MeantAs| of_role || meant != MeantAs::Account;
+        let has = |wanted| caller.iter().any(|(_, meant)| meant == wanted);
+        let session_of_role = has(MeantAs::Role) && has(MeantAs::Session);
+        let needed = |meant: MeantAs| session_of_role || meant != MeantAs::Account;
         caller.iter().filter(|(_, meant)| needed(*meant)).any(|(_, meant)| {
             // A unique id is another spelling of the ARN beside it.
             !caller.iter().any(|(name, as_)| as_ == meant && lists(names, name))
