@@ -35,6 +35,7 @@ pub mod layers;
 pub mod limits;
 pub mod manual;
 pub mod policy;
+pub mod prehashed;
 pub mod random;
 pub mod secret;
 pub mod server;

@@ -4,11 +4,13 @@
 //! beginning has; what all of them begin with is compared, not hashed.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
+use crate::prehashed::Prehashed;
+
 /// Values by hash, each with the text that was hashed: two texts may have one hash.
-pub(super) type ByHash<T> = HashMap<u64, Vec<(Arc<str>, T)>, BuildHasherDefault<Precomputed>>;
+pub(super) type ByHash<T> = HashMap<u64, Vec<(Arc<str>, T)>, Prehashed>;
 
 /// Values by the plain text that something begins with.
 #[derive(Debug)]
@@ -78,24 +80,6 @@ impl<T> Default for Prefixes<T> {
 fn shared<'t>(a: &'t str, b: &str) -> &'t str {
     let apart = a.char_indices().zip(b.chars()).find_map(|((at, one), other)| (one != other).then_some(at));
     a.get(..apart.unwrap_or(a.len().min(b.len()))).unwrap_or_default()
-}
-
-/// Passes a hash through, where what is looked for has been hashed already.
-#[derive(Debug, Default)]
-pub(super) struct Precomputed(u64);
-
-impl Hasher for Precomputed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod documents;
 #[path = "../figures.rs"]
 mod figures;
+mod grants;
 mod population;
 mod question;
 mod report;

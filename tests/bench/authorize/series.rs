@@ -9,6 +9,7 @@ use crate::documents::{
     ACCOUNT, NOT_WITHOUT_TLS, USE, account, allow, first, json, key_arn, key_id, only, policy, role, session, tenant,
     user,
 };
+use crate::grants;
 use crate::question::{Attached, Facts, Question, Verdict};
 
 /// Makes a question about a member; if asked so, one that is refused.
@@ -31,7 +32,7 @@ const IN_ONE_KEY_POLICY: [usize; 3] = [10, 30, 90];
 const LONGEST_KEY_POLICY: usize = 32_768;
 
 /// All series.
-pub(crate) const SERIES: [Series; 7] = [
+pub(crate) const SERIES: [Series; 9] = [
     Series { name: "principals", sizes: GROWING, make: principals },
     Series { name: "statements of one document", sizes: GROWING, make: statements },
     Series { name: "statements about keys by their beginning", sizes: GROWING, make: beginnings },
@@ -39,14 +40,16 @@ pub(crate) const SERIES: [Series; 7] = [
     Series { name: "keys in one statement's list", sizes: GROWING, make: keys },
     Series { name: "keys with a policy each", sizes: GROWING, make: key_policies },
     Series { name: "statements of one key policy", sizes: IN_ONE_KEY_POLICY, make: key_policy_statements },
+    Series { name: "grants of one key to a role each", sizes: GROWING, make: grants::to_many },
+    Series { name: "grants of one key to one role", sizes: GROWING, make: grants::to_one },
 ];
 
 const DECRYPT: &str = "kms:Decrypt";
-const DATA_KEY: &str = "kms:GenerateDataKeyWithoutPlaintext";
-const OTHER_TENANT: &str = "tenant-another";
+pub(crate) const DATA_KEY: &str = "kms:GenerateDataKeyWithoutPlaintext";
+pub(crate) const OTHER_TENANT: &str = "tenant-another";
 
 /// A member's request: `tenant` is what its encryption context says.
-fn facts(member: usize, tenant_named: String) -> Facts {
+pub(crate) fn facts(member: usize, tenant_named: String) -> Facts {
     let pairs = vec![("purpose", "orders".to_owned()), ("tenant", tenant_named)];
     Facts { pairs, tags: vec![("team", "payments".to_owned()), ("tenant", tenant(member))] }
 }
