@@ -37,10 +37,10 @@ fn of_one_key(size: usize, grantee: fn(usize) -> usize) -> Outcome<Make> {
         let named = if refused { OTHER_TENANT.to_owned() } else { tenant(member) };
         let context = pairs(&[("purpose", "orders"), ("tenant", &named)])?;
         let caller = session(grantee(member))?;
-        let (all, names) = (Arc::clone(&grants), Arc::clone(&caller));
+        let (all, asking) = (Arc::clone(&grants), Arc::clone(&caller));
         let find: FindGrant = Arc::new(move |request| {
             let operation = GrantOperation::from_action(request.action)?;
-            let (grant, to) = all.allowing(&names, operation, &context, MADE, &[])?;
+            let (grant, to) = all.allowing(&asking, operation, &context, MADE, &[])?;
             Some(Granted { id: grant.id, to })
         });
         let allowed = Verdict::Allow { key: None, identity: None, grant: true };
