@@ -11,3 +11,5 @@ pub mod faults;
 pub mod hexadecimal;
 #[path = "../../../src/policy/mod.rs"]
 pub mod policy;
+#[path = "../../../src/prehashed.rs"]
+pub mod prehashed;
