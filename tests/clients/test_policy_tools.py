@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 from gateway import PATIENCE, PROGRAM, ServeFiles, allow
 
 ALICE = "arn:aws:iam::111122223333:user/alice"
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+SHIPPED = Path(__file__).parents[2] / "config/policies"
 
 
 def run(*arguments, stdin=b""):
@@ -75,6 +77,22 @@ def test_bad_input_is_a_fault_of_its_case_and_ends_nothing():
 def test_no_case_is_no_failure():
     for nothing in [b"", b"\n\n", b"\r\n  \n"]:
         assert judged(nothing) == (0, [], "0 cases: 0 ok, 0 not as expected")
+
+
+def test_the_policies_that_are_to_be_copied_do_what_their_cases_say_and_have_no_faults():
+    file = SHIPPED / "cases.jsonl"
+    code, out, summary = run("test", file)
+    assert code == 0, [answer for answer in lines(out) if not answer["ok"]]
+    assert summary.endswith(": 41 ok, 0 not as expected")
+    expected = set()
+    for one in lines(file.read_text()):
+        name, _ = one["id"].split(": ")
+        assert one["policies"]["identity"] == [json.loads((SHIPPED / f"{name}.json").read_text())], one["id"]
+        expected.add((name, one["expect"]))
+    names = ["only-wrap", "context-scoped", "grant-delegated"]
+    assert expected == {(name, expect) for name in names for expect in ("allow", "deny")}
+    code, out, error = run("check", *[SHIPPED / f"{name}.json" for name in names])
+    assert (code, out, error) == (0, "ok: 3 documents, 0 faults, 0 warnings\n", "")
 
 
 @pytest.fixture
