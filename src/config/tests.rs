@@ -62,6 +62,9 @@ fn the_least_configuration_has_the_defaults_of_the_design() {
     assert_eq!(server.max_in_flight, 4096);
     assert_eq!(server.max_body_bytes_held, 16 * 1024 * 1024);
     assert!(!config.auth.uniform_errors);
+    assert_eq!(config.policies, PolicySettings::default());
+    assert!(config.guardrail.is_none() && !config.policies.accept_unknown_principals);
+    assert!(config.grants.propagation_delay.is_zero());
     let data_dir = written.directory.path().join("data");
     let root_key_file = data_dir.join("root.key");
     assert_eq!(config.backend, Backend::Local { data_dir, root_key_file });
@@ -308,6 +311,137 @@ fn what_is_probably_not_meant_is_a_warning() {
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
 }
 
+/// A configuration with policies `read` and `nothing`, `more` of `[policies]`, and a principal of that ARN with `lines`.
+fn limited(more: &str, arn: &str, lines: &str) -> Result<Config, Faults> {
+    let written = written(&format!("{LEAST}[policies]\ndirectory = 'policies'\n{more}\n"));
+    let directory = written.directory.path().join("policies");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("read.json"), READ).unwrap();
+    std::fs::write(directory.join("nothing.json"), READ.replace("Allow", "Deny")).unwrap();
+    let principal = format!("{arn}'\npolicies = ['read']\n{lines}\n");
+    let credentials = CREDENTIALS.replacen("arn:aws:iam::111122223333:user/orders'\n", &principal, 1);
+    std::fs::write(written.directory.path().join("credentials.toml"), credentials).unwrap();
+    Config::load(&written.file)
+}
+
+const USER: &str = "arn:aws:iam::111122223333:user/orders";
+const ROLE: &str = "arn:aws:iam::111122223333:role/orders";
+
+#[test]
+fn a_principal_has_the_limits_that_it_names() {
+    let lines = "boundary = 'read'\nsession_policy = 'nothing'";
+    let config =
+        limited("guardrail_file = 'policies/read.json'\naccept_unknown_principals = true", ROLE, lines).unwrap();
+    let principal = &config.credentials.get("AKIAIOSFODNN7EXAMPLE").unwrap().principal;
+    let name = |policy: &Option<Arc<Compiled>>| policy.as_ref().map(|policy| policy.name().to_owned());
+    assert_eq!(name(&config.guardrail).as_deref(), Some("read"));
+    assert_eq!(name(&principal.boundary).as_deref(), Some("read"));
+    assert_eq!(name(&principal.session_policy).as_deref(), Some("nothing"));
+    assert!(config.policies.accept_unknown_principals);
+    assert_eq!((principal.danger_report_only_until, config.warnings), (None, Vec::new()));
+}
+
+#[test]
+fn what_is_wrong_with_a_limit_is_told() {
+    for (arn, lines, path, message, hint) in [
+        (USER, "boundary = 'raed'", "boundary", "there is no policy `raed`", "did you mean `read`?"),
+        (ROLE, "session_policy = 'nothin'", "session_policy", "there is no policy `nothin`", "did you mean `nothing`?"),
+        (
+            USER,
+            "session_policy = 'read'",
+            "session_policy",
+            "only a session of a role has a session policy",
+            "name a `boundary` instead",
+        ),
+        (
+            USER,
+            "danger_report_only_until = '2026-02-30'",
+            "danger_report_only_until",
+            "`2026-02-30` is no date",
+            "write its last day, as \"2026-12-31\"",
+        ),
+    ] {
+        let faults = limited("", arn, lines).expect_err(lines);
+        let [fault] = faults.as_slice() else { panic!("{faults}") };
+        let told = (fault.path.as_str(), fault.message.as_str(), fault.hint.as_deref());
+        assert_eq!(told, (format!("principals[0].{path}").as_str(), message, Some(hint)));
+        assert_eq!(fault.line, Some(4), "{fault}");
+    }
+    let faults = limited("", USER, "danger_report_only_until = true").unwrap_err();
+    assert_eq!(faults.as_slice()[0].path, "principals[0].danger_report_only_until");
+}
+
+#[test]
+fn a_guardrail_is_there_is_read_and_allows_something() {
+    let faults = limited("guardrail_file = 'policies/absent.json'", USER, "").unwrap_err();
+    let [fault] = faults.as_slice() else { panic!("{faults}") };
+    assert!(fault.file.ends_with("policies/absent.json") && fault.message.starts_with("cannot be read: "), "{fault}");
+    // It has no principals: a key policy is none.
+    let key_policy = READ.replace("\"Resource\"", "\"Principal\":\"*\",\"Resource\"");
+    let written = written(&format!("{LEAST}policies = {{ guardrail_file = 'key.json' }}\n"));
+    std::fs::write(written.directory.path().join("key.json"), key_policy).unwrap();
+    let faults = Config::load(&written.file).unwrap_err();
+    assert_eq!(faults.as_slice()[0].path, "Statement.Principal", "{faults}");
+    let config = limited("guardrail_file = 'policies/nothing.json'", USER, "").unwrap();
+    let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
+    assert_eq!(warning.message, "it allows nothing, so nobody may do anything");
+    assert!(warning.file.ends_with("policies/nothing.json"), "{warning}");
+}
+
+#[test]
+fn a_refusal_that_is_only_reported_is_a_warning_with_its_end() {
+    let config = limited("", USER, "danger_report_only_until = '2026-12-31'").unwrap();
+    let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
+    assert!(warning.message.starts_with(&format!("`{USER}` is only reported, and not refused, until ")), "{warning}");
+    let principal = &config.credentials.get("AKIAIOSFODNN7EXAMPLE").unwrap().principal;
+    let until = principal.danger_report_only_until.unwrap();
+    // `date -u -d '2027-01-01' +%s`: the whole of the last day counts.
+    assert_eq!(until.unix_seconds(), 1_798_761_600);
+}
+
+#[test]
+fn who_has_no_policies_or_is_of_another_account_is_a_warning() {
+    let warnings = |arn: &str| {
+        let written = written(LEAST);
+        let credentials = written.directory.path().join("credentials.toml");
+        std::fs::write(credentials, CREDENTIALS.replacen(USER, arn, 1)).unwrap();
+        Config::load(&written.file).unwrap().warnings.len()
+    };
+    let other = USER.replace("111122223333", "444455556666");
+    // Whoever is the account itself needs no policies.
+    assert_eq!([USER, &other, "arn:aws:iam::111122223333:root"].map(warnings), [1, 2, 0]);
+}
+
+#[test]
+fn grants_are_delayed_by_five_minutes_at_most() {
+    let config = loaded(&format!("{LEAST}[grants]\npropagation_delay_ms = 300000\n")).unwrap();
+    assert_eq!(config.grants.propagation_delay.as_secs(), 300);
+    for value in ["300001", "-1", "'1'"] {
+        let (path, _) = fault_of(&format!("[grants]\npropagation_delay_ms = {value}\n"));
+        assert_eq!(path, "grants.propagation_delay_ms", "{value}");
+    }
+}
+
+#[test]
+fn what_the_example_of_credentials_has_commented_out_can_be_had() {
+    let directory = shipped();
+    let file = directory.path().join("config/credentials.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines = commented(&text);
+    let keys: Vec<_> = lines.iter().map(|commented| commented.key).collect();
+    assert_eq!(keys, ["boundary", "session_policy", "danger_report_only_until"]);
+    let all = lines
+        .iter()
+        .fold(text.clone(), |text, commented| text.replacen(commented.line, uncommented(commented.line), 1));
+    std::fs::write(&file, all).unwrap();
+    let config = Config::load(&directory.path().join("config/local.toml")).unwrap();
+    let principal = &config.credentials.get("AKIAIOSFODNN7EXAMPLE").unwrap().principal;
+    let limits = [&principal.boundary, &principal.session_policy];
+    assert!(limits.iter().all(|limit| limit.as_ref().is_some_and(|policy| policy.name() == "data-keys")));
+    assert!(principal.danger_report_only_until.is_some());
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+}
+
 #[test]
 fn a_name_that_no_client_could_send_is_a_fault() {
     let (path, text) = fault_of("[listen]\naccepted_hosts = ['kms.internal:8700', 'http://kms/']\n");
@@ -405,10 +539,15 @@ fn what_the_example_has_commented_out_is_the_default() {
         match (section, key) {
             // A quota is off until it is given, the workers are as many as the machine has cores.
             ("limits", _) => assert_ne!(config.limits, default.limits, "{line}"),
-            // The one setting without a default: no keys but those that clients make.
+            // A setting without a default: no keys but those that clients make.
             ("backend", "seeds_file") => {
                 assert!(default.seeds.is_none());
                 assert_eq!(config.seeds.unwrap().len(), 2);
+            }
+            // Nor has this one: nothing is bounded.
+            ("policies", "guardrail_file") => {
+                assert!(default.guardrail.is_none());
+                assert_eq!((config.guardrail.unwrap().name(), config.warnings), ("guardrail", Vec::new()));
             }
             ("server", "workers") => assert_eq!(config.server.workers.get(), 2),
             ("listen", "accepted_hosts") => {
@@ -424,14 +563,15 @@ fn what_the_example_has_commented_out_is_the_default() {
             }
         }
     }
-    // The others: three, the quotas, and those of TLS.
-    assert!(compared >= 15, "only {compared} lines of the example were understood");
+    // The others: four, the quotas, and those of TLS.
+    assert!(compared >= 17, "only {compared} lines of the example were understood");
 }
 
 /// All that the file sets, but for the credentials.
 fn settings(config: &Config) -> String {
-    let Config { regions, account, listen, admin, backend, auth, policies: _, audit, limits, server, .. } = config;
-    format!("{:#?}", (regions, account, listen, admin, backend, auth, audit, limits, server))
+    let Config { regions, account, listen, admin, backend, auth, policies, grants, audit, limits, server, .. } = config;
+    let unknown = policies.accept_unknown_principals;
+    format!("{:#?}", (regions, account, listen, admin, backend, (auth, unknown, grants), audit, limits, server))
 }
 
 #[test]
