@@ -67,7 +67,7 @@ def world(allow_all):
 def throttled(tmp_path_factory):
     """A served gateway that lets each principal call twice a second."""
     names, limits = ["boto3", "aws-cli", "curl", "javascript"], "principal = { per_second = 2, burst = 2 }"
-    gateway = Gateway.serve(tmp_path_factory.mktemp("throttled"), names, limits)
+    gateway = Gateway.serve(tmp_path_factory.mktemp("throttled"), names, limits=limits)
     yield gateway
     gateway.stop()
 

@@ -29,6 +29,21 @@ class AccessKey:
     principal: str
 
 
+@dataclass(frozen=True)
+class Principal:
+    """An entry of the credentials file."""
+
+    arn: str
+    policies: tuple[str, ...] = ("allow-all",)
+    # Further lines of it, in TOML.
+    more: str = ""
+
+    @classmethod
+    def of(cls, name):
+        """The user of that name, who may do everything."""
+        return name if isinstance(name, cls) else cls(f"arn:aws:iam::111122223333:user/{name}")
+
+
 class Ended(AssertionError):
     """The program has ended, and something was still waited for."""
 
@@ -71,9 +86,14 @@ class Gateway:
         return gateway
 
     @classmethod
-    def serve(cls, directory, principals, limits="", server=""):
-        """Serves with an access key for each of `principals`, all of them allowed everything."""
-        files = ServeFiles(directory, limits, server)
+    def serve(cls, directory, principals, documents=(), **settings):
+        """Serves with an access key for each of `principals`; those that are names alone are allowed everything.
+
+        `documents` are policies by their names, `settings` lines for sections of the configuration.
+        """
+        files = ServeFiles(directory, **settings)
+        for name, document in dict(documents).items():
+            (directory / f"policies/{name}.json").write_text(json.dumps(document))
         keys = {name: files.access_key(name) for name in principals}
         gateway = cls(["serve", "--config", files.config], directory / "audit.jsonl")
         gateway.keys = keys
@@ -157,23 +177,24 @@ class Gateway:
 class ServeFiles:
     """A configuration for `kmsgate serve`, with its policies and credentials."""
 
-    def __init__(self, directory, limits, server):
+    def __init__(self, directory, limits="", server="", policies="", grants=""):
         self.config = directory / "kmsgate.toml"
-        self.config.write_text(CONFIG.format(limits=limits, server=server))
+        self.config.write_text(CONFIG.format(limits=limits, server=server, policies=policies, grants=grants))
         self.credentials = directory / "credentials.toml"
         self.credentials.touch(mode=0o600)
         (directory / "policies").mkdir()
         (directory / "policies/allow-all.json").write_text(json.dumps(allow("kms:*")))
 
     def access_key(self, name):
-        principal = f"arn:aws:iam::111122223333:user/{name}"
+        principal = Principal.of(name)
         made = subprocess.run(
-            [PROGRAM, "credentials", "new", "--principal", principal], capture_output=True, text=True, check=True
+            [PROGRAM, "credentials", "new", "--principal", principal.arn], capture_output=True, text=True, check=True
         ).stdout
+        policies = f"policies = {json.dumps(principal.policies)}"
         with self.credentials.open("a") as file:
-            file.write(f'[[principals]]\narn = "{principal}"\npolicies = ["allow-all"]\n{made}\n')
+            file.write(f'[[principals]]\narn = "{principal.arn}"\n{policies}\n{principal.more}\n{made}\n')
         [(key_id, secret)] = re.findall('id = "(.*)"\nsecret = "(.*)"', made)
-        return AccessKey(key_id, secret, principal)
+        return AccessKey(key_id, secret, principal.arn)
 
 
 class Lines:
@@ -237,6 +258,10 @@ credentials_file = "credentials.toml"
 
 [policies]
 directory = "policies"
+{policies}
+
+[grants]
+{grants}
 
 [audit]
 file = "audit.jsonl"

@@ -135,7 +135,7 @@ def test_a_document_with_principals_is_a_key_policy(checked):
 
 
 def test_a_principal_that_the_configuration_does_not_have_is_told_with_its_place(checked, tmp_path):
-    files = ServeFiles(tmp_path, "", "")
+    files = ServeFiles(tmp_path)
     files.access_key("alice")
     policy = allow("kms:*", Principal={"AWS": ["111122223333", ALICE, ALICE + "s"]})
     assert checked(policy) == (0, [])
