@@ -51,6 +51,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_policies_of_the_page_are_those_of_the_files() {
+        let page = include_str!("policies.md");
+        let blocks = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let documents: Vec<&str> = blocks.filter(|block| block.starts_with("{\n")).collect();
+        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policies");
+        let files = ["only-wrap.json", "context-scoped.json", "grant-delegated.json"];
+        assert_eq!(documents, files.map(|file| fs::read_to_string(policies.join(file)).unwrap()));
+    }
+
     fn is_test_name(text: &str) -> bool {
         text.matches('_').count() >= 3
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())

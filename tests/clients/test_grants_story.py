@@ -1,20 +1,24 @@
-"""An operator, an application and those around them, by boto3: what grants and each layer of policies let each of them do.
+"""An operator, an application and those around them, by boto3: what grants and each layer of policies let them do.
 
 The operator has the policy `grant-delegated` as it is shipped; the application has none, and may do what it is granted.
 """
 
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from gateway import Gateway, Principal, allow
+from gateway import PATIENCE, REGION, Gateway, Principal, allow
 from states import DEFAULT_POLICY
 
 DATA_KEY = "kms:GenerateDataKeyWithoutPlaintext"
 ACCOUNT, OTHER = "111122223333", "444455556666"
 BLUE, RED = {"tenant": "blue"}, {"tenant": "red"}
-SHIPPED = Path(__file__).parents[2] / "config/policies"
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "config/policies"
 NEVER_ENDS = 'danger_report_only_until = "9999-12-31"'
 
 ADMIN = Principal(f"arn:aws:iam::{ACCOUNT}:user/admin")
@@ -189,6 +193,37 @@ def test_a_grant_is_ended_by_whom_it_names_and_its_token_ends_with_it(served):
     served.of(OPERATOR).revoke_grant(KeyId=key, GrantId=again["GrantId"])
     tokens = {"GrantTokens": [again["GrantToken"]]}
     served.refused(missing(DATA_KEY), "identity", served.data_key, ORDERS, key, **tokens)
+
+
+def test_the_lines_of_the_manual(delayed, tmp_path):
+    page = (ROOT / "src/manual/policies.md").read_text()
+    [lines] = re.findall("^```bash\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    profiles = {"operator": OPERATOR, "orders": ORDERS}
+    keys = {name: delayed.gateway.keys[principal] for name, principal in profiles.items()}
+    credentials = tmp_path / "credentials"
+    for name, key in keys.items():
+        with credentials.open("a") as file:
+            file.write(f"[{name}]\naws_access_key_id={key.id}\naws_secret_access_key={key.secret}\n")
+    key = delayed.key()
+    environment = {
+        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+        "AWS_ENDPOINT_URL_KMS": delayed.gateway.endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "KEY": key,
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", lines],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=3 * PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["KeyId"] == key
+    events = [record["eventName"] for record in delayed.gateway.records_with(key)]
+    assert events == ["CreateKey", "CreateGrant", "GenerateDataKeyWithoutPlaintext", "RetireGrant"]
+    assert delayed.of(OPERATOR).list_grants(KeyId=key)["Grants"] == []
 
 
 def test_a_token_that_nobody_made_is_refused_whoever_sends_it(served):
