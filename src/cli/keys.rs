@@ -170,7 +170,8 @@ fn tell(exported: &Exported) {
     let Exported { account, regions, keys, aliases, left_out, without_material, .. } = exported;
     eprintln!("exported: {keys} keys, {aliases} aliases (account {account}, {})", listed(regions));
     eprintln!(
-        "not exported: {left_out} keys that --key does not name; the root key, access keys, policies, audit records"
+        "not exported: {left_out} keys that --key does not name; the root key, grants, access keys, identity policies, \
+         audit records"
     );
     if *without_material > 0 {
         eprintln!("exported without key material, because the store has none of theirs: {without_material} keys");

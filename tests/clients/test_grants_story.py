@@ -270,6 +270,20 @@ def test_a_key_policy_that_denies_beats_the_grant(served):
     assert served.refused(denied, "key", served.data_key, ORDERS, key)["statement"] == "1"
 
 
+def test_a_deny_for_all_but_a_role_spares_its_session_only_if_that_and_the_account_are_named_too(served):
+    def key(*spared):
+        statement = {"Effect": "Deny", "NotPrincipal": {"AWS": [*spared]}, "Action": DATA_KEY, "Resource": "*"}
+        made = served.key(statement)
+        served.grant(made)
+        return made
+
+    role = key(ORDERS.arn)
+    for principal in [ORDERS, ADMIN]:
+        served.refused("with an explicit deny in a resource-based policy", "key", served.data_key, principal, role)
+    served.data_key(ORDERS, key(ORDERS.arn, CALLER, f"arn:aws:iam::{ACCOUNT}:root"))
+    served.data_key(ADMIN, key(ADMIN.arn))
+
+
 def test_the_guardrail_holds_for_who_may_do_everything(served):
     key = served.key()
     denied = "with an explicit deny in a service control policy"

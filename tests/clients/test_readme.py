@@ -9,7 +9,8 @@ from pathlib import Path
 
 import boto3
 import pytest
-from gateway import PATIENCE, PROGRAM, REGION
+from botocore.exceptions import ClientError
+from gateway import PATIENCE, PROGRAM, REGION, Gateway, allow
 
 README = Path(__file__).parents[2] / "README.md"
 JAVASCRIPT = Path(__file__).parent / "javascript"
@@ -114,3 +115,26 @@ def test_the_lines_for_boto3(narrow, monkeypatch):
     assert len(names["key"]) == 32
     narrow.keep_secret(names["key"])
     names["kms"].close()
+
+
+def test_a_refusal_is_told_and_explained_in_these_words(tmp_path):
+    text, lines = block("Who may do what", "console").split("\n...\n")
+    data = tmp_path / "data"
+    Gateway.quickstart(data).stop()
+    own_tenant = {"StringEquals": {"kms:EncryptionContext:tenant": "blue"}}
+    policy = allow("kms:GenerateDataKeyWithoutPlaintext", Sid="OwnTenant", Condition=own_tenant)
+    (data / "policies/quickstart.json").write_text(json.dumps(policy))
+    gateway = Gateway.quickstart(data)
+    kms = gateway.client()
+    with pytest.raises(ClientError) as caught:
+        asked = {"KeyId": "alias/quickstart", "KeySpec": "AES_256", "EncryptionContext": {"tenant": "red"}}
+        kms.generate_data_key_without_plaintext(**asked)
+    message = caught.value.response["Error"]["Message"].replace(gateway.key_id, "1234abcd-12ab-34cd-56ef-1234567890ab")
+    [told] = re.findall("operation: (.*)", text)
+    assert told == message
+    request_id = caught.value.response["ResponseMetadata"]["RequestId"]
+    command = [PROGRAM, "policy", "explain", request_id, "--config", data / "kmsgate.toml"]
+    explained = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    assert lines in explained.stdout, explained.stdout
+    kms.close()
+    gateway.stop()
