@@ -30,12 +30,14 @@ SESSION = Principal(f"arn:aws:iam::{ACCOUNT}:role/session", more='session_policy
 REPORTED = Principal(f"arn:aws:iam::{ACCOUNT}:user/reported", ("never-decrypt",), NEVER_ENDS)
 PARTNER = Principal(f"arn:aws:iam::{OTHER}:user/partner", ("data-keys-anywhere",))
 VISITOR = Principal(f"arn:aws:iam::{OTHER}:user/visitor", ())
-EVERYBODY = [ADMIN, OPERATOR, ORDERS, AUDITOR, BOUNDED, SESSION, REPORTED, PARTNER, VISITOR]
+SCOPED = Principal(f"arn:aws:iam::{ACCOUNT}:user/scoped", ("blue-alone",))
+EVERYBODY = [ADMIN, OPERATOR, ORDERS, AUDITOR, BOUNDED, SESSION, REPORTED, PARTNER, VISITOR, SCOPED]
 # How messages and records call the application.
 CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/orders/orders-1"
 
 DOCUMENTS = {
     "grant-delegated": json.loads((SHIPPED / "grant-delegated.json").read_text()),
+    "blue-alone": allow(DATA_KEY, Condition={"StringEquals": {"kms:EncryptionContext:tenant": "blue"}}),
     "describe": allow("kms:DescribeKey"),
     "never-decrypt": allow("kms:Decrypt", Effect="Deny"),
     "data-keys-anywhere": allow(DATA_KEY, Resource="arn:aws:kms:*:*:key/*"),
@@ -157,6 +159,16 @@ def test_an_application_without_policies_may_do_what_it_is_granted_and_nothing_e
     served.refused(missing("kms:GenerateDataKey"), "identity", application.generate_data_key, **plain)
     # A grant is of one key.
     served.refused(nothing, "identity", data_key, ORDERS, served.key(), GrantTokens=[grant["GrantToken"]])
+
+
+def test_pairs_whose_names_differ_by_case_alone_meet_neither_policy_nor_grant(served):
+    key = served.key()
+    served.grant(key)
+    for principal in [ORDERS, SCOPED]:
+        served.data_key(principal, key, {"Tenant": "blue"})
+        for other in ["red", "blue"]:
+            both = {"tenant": "blue", "Tenant": other}
+            served.refused(missing(DATA_KEY), "identity", served.data_key, principal, key, both)
 
 
 def test_an_operator_passes_on_what_its_policy_says_and_has_none_of_it(served):
