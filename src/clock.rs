@@ -97,7 +97,8 @@ impl Timestamp {
         let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
         let lengths = (year.len(), month.len(), day.len()) == (4, 2, 2) && parts.next().is_none();
         let last_second = lengths.then(|| Self::parse_basic(&format!("{year}{month}{day}T235959Z")))??;
-        Some(last_second.plus(Duration::from_secs(1)))
+        // The last day of all ends with the last second that can be written.
+        Some(last_second.plus(Duration::from_secs(1)).min(Self::LATEST))
     }
 
     /// `2026-11-23T18:22:41Z`, as CloudTrail writes it.
@@ -265,6 +266,7 @@ mod tests {
 
     #[test]
     fn a_day_ends_when_the_next_begins() {
+        assert_eq!(Timestamp::end_of_day("9999-12-31"), Some(Timestamp::LATEST));
         let end = Timestamp::end_of_day("2026-12-31").unwrap();
         assert_eq!(end.iso8601().to_string(), "2027-01-01T00:00:00Z");
         for text in
