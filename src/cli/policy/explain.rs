@@ -13,7 +13,7 @@ use super::judge::{Bench, OfKey, Verdict};
 use super::question::{needed, operation};
 use super::records::{Decided, Line, Lines, Record, audit_file, unreadable};
 use super::report::{notes, plain, say};
-use super::simulate::{configured, tell};
+use super::simulate::{QUICKSTART_CONFIG, configured, tell};
 use crate::cli::FAILED;
 use crate::config::Config;
 use crate::faults::Fault;
@@ -34,8 +34,8 @@ pub(in crate::cli) struct Arguments {
     /// The request's id
     #[arg(value_name = "REQUEST-ID")]
     request_id: String,
-    /// The gateway's configuration
-    #[arg(long, value_name = "FILE")]
+    /// The gateway's configuration; without it that of a quickstart here
+    #[arg(long, value_name = "FILE", default_value = QUICKSTART_CONFIG)]
     config: PathBuf,
     /// The audit file [default: the configuration's]
     #[arg(long, value_name = "FILE")]

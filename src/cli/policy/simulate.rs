@@ -20,6 +20,9 @@ use crate::credentials::{Credentials, Principal, PrincipalArn};
 use crate::faults::nearest;
 use crate::policy::{ACTIONS, Compiled, ConditionKey, Document, Kind, condition_key};
 
+/// Where `kmsgate quickstart` keeps its configuration if it is not told otherwise.
+pub(super) const QUICKSTART_CONFIG: &str = "kmsgate-data/kmsgate.toml";
+
 /// Judge a request that was not sent, and show the way to the decision.
 ///
 /// The principal's policies, boundary, session policy and tags, and the guardrail, are those of the configuration; with
@@ -37,9 +40,9 @@ use crate::policy::{ACTIONS, Compiled, ConditionKey, Document, Kind, condition_k
 
 Exit codes: 0 allowed, 1 denied, 64 a file or an argument is at fault.")]
 pub(in crate::cli) struct Arguments {
-    /// The gateway's configuration
-    #[arg(long, value_name = "FILE", required_unless_present = "policy", conflicts_with = "policy")]
-    config: Option<PathBuf>,
+    /// The gateway's configuration; without it, and without --policy, that of a quickstart here
+    #[arg(long, value_name = "FILE", default_value = QUICKSTART_CONFIG, conflicts_with = "policy")]
+    config: PathBuf,
     /// An identity policy of the principal's, in the place of a configuration; once for each
     #[arg(long, value_name = "FILE", num_args = 1..)]
     policy: Vec<PathBuf>,
@@ -83,7 +86,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn verdict(arguments: &Arguments) -> Result<Verdict, Failure> {
     let action = action(&arguments.action)?;
     let resource = resource(action, arguments.key.as_deref())?;
-    let config = arguments.config.as_deref().map(Config::load).transpose()?;
+    // With policies given there is no configuration.
+    let config = arguments.policy.is_empty().then(|| Config::load(&arguments.config)).transpose()?;
     let principal = match &config {
         Some(config) => configured(&config.credentials, &arguments.principal)?,
         None => Arc::new(with_policies(&arguments.principal, &arguments.policy)?),
