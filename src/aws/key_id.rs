@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::digest_id::digest_id;
 use super::{AccountId, Arn, Region};
-use crate::hexadecimal;
 
 const KEY_ID_LENGTH: usize = 36;
 const MULTI_REGION_PREFIX: &[u8] = b"mrk-";
@@ -139,71 +139,10 @@ impl fmt::Display for KeyArn {
 #[error("a key ARN has the form arn:partition:kms:region:account:key/id")]
 pub struct InvalidKeyArn;
 
-/// The id of one version of a key's material: 64 small hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyMaterialId([u8; 32]);
-
-impl KeyMaterialId {
-    /// From the 32 bytes that the digits stand for.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The 64 digits, without an allocation.
-    #[must_use]
-    pub fn hex(&self) -> KeyMaterialHex {
-        KeyMaterialHex(hexadecimal::digits(&self.0))
-    }
+digest_id! {
+    /// The id of one version of a key's material: 64 small hexadecimal digits.
+    KeyMaterialId, KeyMaterialHex, InvalidKeyMaterialId, "key material id"
 }
-
-impl FromStr for KeyMaterialId {
-    type Err = InvalidKeyMaterialId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let small = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let mut bytes = [0; 32];
-        match hex::decode_to_slice(text, &mut bytes) {
-            Ok(()) if small => Ok(Self(bytes)),
-            _ => Err(InvalidKeyMaterialId),
-        }
-    }
-}
-
-impl fmt::Display for KeyMaterialId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.hex().as_str())
-    }
-}
-
-impl fmt::Debug for KeyMaterialId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.hex().as_str())
-    }
-}
-
-/// A [`KeyMaterialId`] written out.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyMaterialHex([[u8; 2]; 32]);
-
-impl KeyMaterialHex {
-    /// The 64 digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.0.as_flattened()).unwrap_or_default()
-    }
-}
-
-/// The text is no key material id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key material id has exactly 64 small hexadecimal digits")]
-pub struct InvalidKeyMaterialId;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ mod access_key;
 mod account;
 mod alias;
 mod arn;
+mod digest_id;
 mod encryption_context;
 mod grant_id;
 mod key_id;

@@ -34,6 +34,7 @@ mod key_spec;
 mod key_tag;
 mod keys_export;
 mod keys_import;
+mod loader;
 mod manage;
 mod material;
 mod materials;

@@ -1,9 +1,9 @@
-//! Keys and aliases as rows of the store, and back; grants are in [`grant_records`](super::grant_records). A key's row holds its material too, wrapped.
+//! Keys and aliases as rows of the store, and back; grants are in [`grant_records`](super::grant_records). A key's row
+//! holds its material too, wrapped.
 //!
 //! The store authenticates rows as they are, so what is read here was written here, under this root key; what does
 //! not fit all the same is of another version, or a defect.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_kms::types::OriginType;
@@ -13,13 +13,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Site;
-use super::attached_policy::AttachedPolicy;
-use super::directory::{Alias, Directory};
-use super::grant_records::{grant_row, read_grant};
+use super::directory::Alias;
 use super::import_token::{self, ImportToken, InvalidToken};
 use super::key::{KeyState, KeyView, MultiRegion, Origin, Rotation};
 use super::key_spec::{KeySpec, KeyUsage};
 use super::key_tag::KeyTagger;
+use super::loader::{Policies, read_policy};
 use super::material::{Binding, KeyMaterial};
 use super::materials::{Import, Materials, RotationType, Version};
 use super::message::Sealer;
@@ -31,7 +30,6 @@ use crate::clock::Timestamp;
 use crate::grants::{Grant, GrantToken, Grants, TokenKey};
 use crate::kms::Exception;
 use crate::limits::Subject;
-use crate::policy::Fault;
 use crate::random::Exhausted;
 
 /// What rows are made and read with.
@@ -41,14 +39,6 @@ pub(super) struct Records {
     tagger: KeyTagger,
     import_tokens: Arc<ImportTokenKey>,
     grant_tokens: TokenKey,
-}
-
-/// A row that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the {kind} `{id}` cannot be read: {reason}", kind = row.kind.name(), id = row.id)]
-pub struct UnreadableRow {
-    row: RowId,
-    reason: String,
 }
 
 /// A key's row: `REGION/KEY ID`. What is left out is as it is for most keys.
@@ -263,7 +253,7 @@ impl Records {
         row(alias_row(region, name), &record)
     }
 
-    fn read_key(&self, row: &Row, site: &Site, policies: &mut Policies) -> Result<KeyView, String> {
+    pub(super) fn read_key(&self, row: &Row, site: &Site, policies: &mut Policies) -> Result<KeyView, String> {
         let record: KeyRecord = read(row)?;
         let arn: KeyArn = record.arn.parse().map_err(text)?;
         if key_row(&arn) != row.id {
@@ -367,95 +357,6 @@ impl Records {
     }
 }
 
-/// Those that were read so far: keys with the same policy share it.
-type Policies = HashMap<String, Arc<AttachedPolicy>>;
-
-fn read_policy(text: Option<String>, site: &Site, policies: &mut Policies) -> Result<Arc<AttachedPolicy>, String> {
-    let Some(text) = text else { return Ok(Arc::clone(&site.default_policy)) };
-    if let Some(known) = policies.get(&text) {
-        return Ok(Arc::clone(known));
-    }
-    let fault = |faults: Vec<Fault>| faults.first().map(Fault::to_string).unwrap_or_default();
-    let policy = AttachedPolicy::parse(&text).map_err(|faults| format!("its policy: {}", fault(faults)))?;
-    Ok(Arc::clone(policies.entry(text).or_insert(Arc::new(policy))))
-}
-
-/// The keys and aliases of a store, read row by row.
-pub(super) struct Loader<'s> {
-    records: Records,
-    site: &'s Site,
-    keys: Vec<Arc<KeyView>>,
-    aliases: Vec<(Region, AliasName, Alias)>,
-    policies: Policies,
-    grants: Vec<Arc<Grant>>,
-    unreadable: Option<UnreadableRow>,
-}
-
-impl<'s> Loader<'s> {
-    /// For a store that holds the keys of `site`.
-    pub(super) fn new(records: Records, site: &'s Site) -> Self {
-        let (keys, aliases, grants, policies) = (Vec::new(), Vec::new(), Vec::new(), Policies::new());
-        Self { records, site, keys, aliases, grants, policies, unreadable: None }
-    }
-
-    /// Reads one row. What cannot be read waits for [`Self::finish`]: that the store was edited is to be said first.
-    pub(super) fn take(&mut self, row: &Row) {
-        if let Err(reason) = self.read(row) {
-            self.unreadable.get_or_insert(UnreadableRow { row: row.id.clone(), reason });
-        }
-    }
-
-    fn read(&mut self, row: &Row) -> Result<(), String> {
-        match row.id.kind {
-            Kind::Key => {
-                let key = self.records.read_key(row, self.site, &mut self.policies)?;
-                self.keys.push(Arc::new(key));
-            }
-            Kind::Alias => self.aliases.push(read_alias(row)?),
-            Kind::Grant => self.grants.push(read_grant(row, self.site)?),
-            Kind::Material => return Err("there are no such rows in this format".into()),
-        }
-        Ok(())
-    }
-
-    /// What was read.
-    pub(super) fn finish(self) -> Result<(Records, Directory), UnreadableRow> {
-        let Self { records, site, keys, aliases, grants, unreadable, .. } = self;
-        if let Some(unreadable) = unreadable {
-            return Err(unreadable);
-        }
-        let mut directory = Directory::loading(&site.regions);
-        for key in every_other_first(&keys) {
-            directory.put(Arc::clone(key));
-        }
-        // From here on each key is the directory's alone, and takes its aliases without being copied.
-        drop(keys);
-        for (region, name, alias) in every_other_first(&aliases) {
-            let keys = directory.region(region).ok();
-            if keys.and_then(|keys| keys.key(alias.target)).is_none() {
-                return Err(UnreadableRow { row: alias_row(region, name), reason: "its key is not there".into() });
-            }
-            directory.put_alias(region, name.clone(), *alias);
-        }
-        for grant in grants {
-            if directory.key(&grant.key).is_none() {
-                return Err(UnreadableRow {
-                    row: grant_row(&grant.key, grant.id),
-                    reason: "its key is not there".into(),
-                });
-            }
-            directory.put_grant(grant, None);
-        }
-        Ok((records, directory.loaded()))
-    }
-}
-
-/// What is sorted, in the order in which it fills a map best. The map's nodes are split in the middle when they are
-/// full: one after another would leave all of them half empty, and what lies between fills them.
-fn every_other_first<T>(sorted: &[T]) -> impl Iterator<Item = &T> {
-    sorted.iter().step_by(2).chain(sorted.iter().skip(1).step_by(2))
-}
-
 /// The ARN in a key's row.
 pub(super) fn arn_of(row: &Row) -> Option<KeyArn> {
     #[derive(Deserialize)]
@@ -475,7 +376,7 @@ pub(super) fn alias_row(region: &Region, name: &AliasName) -> RowId {
     RowId::new(Kind::Alias, &format!("{region}/{name}"))
 }
 
-fn read_alias(row: &Row) -> Result<(Region, AliasName, Alias), String> {
+pub(super) fn read_alias(row: &Row) -> Result<(Region, AliasName, Alias), String> {
     let record: AliasRecord = read(row)?;
     let (region, name) = row.id.id.split_once('/').ok_or("its id names no region")?;
     let region: Region = region.parse().map_err(text)?;
@@ -516,18 +417,4 @@ pub(super) fn read<T: DeserializeOwned>(row: &Row) -> Result<T, String> {
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` wants a function")]
 pub(super) fn text<E: ToString>(error: E) -> String {
     error.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everything_that_is_sorted_comes_once_in_the_order_that_fills_nodes() {
-        for (sorted, order) in
-            [(&[][..], &[][..]), (&[1], &[1]), (&[1, 2], &[1, 2]), (&[1, 2, 3, 4, 5], &[1, 3, 5, 2, 4])]
-        {
-            assert_eq!(every_other_first(sorted).copied().collect::<Vec<i32>>(), order);
-        }
-    }
 }

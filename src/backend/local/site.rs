@@ -47,7 +47,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Looks at one row more. What cannot be read is for [`Loader`](records::Loader) to refuse.
+    /// Looks at one row more. What cannot be read is for [`Loader`](super::loader::Loader) to refuse.
     pub(super) fn take(&mut self, row: &Row) {
         if row.id.kind != Kind::Key {
             return;
