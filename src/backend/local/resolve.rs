@@ -195,8 +195,13 @@ impl Place<'_> {
             }
         };
         let key = main.as_ref().map(|found| &found.key).ok_or_else(super::unresolved)?;
-        let grant = Some(grants::named(records, input, key, self.clock.now())?);
-        Ok(Keys { main, source: None, grant })
+        let grant = grants::named(records, input, key, self.clock.now()).map_err(|refused| {
+            // Without a grant of it, a caller of another account is not told that the key is here.
+            let by_id = input.string(Member::GrantToken).is_none();
+            let told = !by_id || key.arn.account() == caller.account();
+            if told { refused } else { foreign(input.operation(), Member::KeyId, caller) }
+        })?;
+        Ok(Keys { main, source: None, grant: Some(grant) })
     }
 
     /// The key as it is now: imported material that has expired is not there any more, also where its removal is yet to

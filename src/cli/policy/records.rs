@@ -122,6 +122,11 @@ impl Record {
         !reasons.is_empty() && (allowed || self.error_code.is_none())
     }
 
+    /// Whether a permission was there by a grant.
+    pub(super) fn was_granted(&self) -> bool {
+        self.additional_event_data.gateway.reasons.iter().any(|reason| reason.grant_id.is_some())
+    }
+
     /// Whether a policy was asked and did not allow.
     pub(super) fn was_refused(&self) -> bool {
         !self.additional_event_data.gateway.reasons.is_empty() && !self.was_let_through()

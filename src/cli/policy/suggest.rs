@@ -1,5 +1,6 @@
 //! `kmsgate policy suggest`: the narrowest policies that allow what an audit file says was done.
 
+mod caveats;
 mod document;
 mod usage;
 
@@ -13,6 +14,7 @@ use super::fault::Failure;
 use super::records::{Lines, unreadable};
 use super::report::{plain, say};
 use crate::faults::nearest;
+use caveats::caveats;
 use document::{Document, LONGEST_AT_AWS};
 use usage::Observed;
 
@@ -21,7 +23,8 @@ use usage::Observed;
 /// A statement names one key, or one alias, and the actions that were used on it; operations without a key stand on `*`.
 /// The encryption context may have only the keys that were seen, and has to be there, or not to be there, if it always
 /// or never was; with --values the values are held to those seen as well. Calls that were refused are not covered, and
-/// neither are lines that are no records: a note says how many there were. What was not recorded is not allowed, so let
+/// neither are lines that are no records: a note says how many there were. Where the policy allows more than was recorded,
+/// as with kms:CreateGrant, whose grants no condition holds to those that were made, a note says that too. What was not recorded is not allowed, so let
 /// the file cover every kind of work that the principal does.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -50,6 +53,8 @@ struct Suggestion<'s> {
     principal: &'s str,
     allowed: u64,
     refused: u64,
+    /// What the policy allows beyond what was recorded.
+    notes: Vec<String>,
     /// Nothing, if every call was refused.
     policy: Option<Document<'s>>,
 }
@@ -81,6 +86,7 @@ fn suggest(arguments: &Arguments) -> Result<(), Failure> {
             principal,
             allowed: calls.allowed,
             refused: calls.refused,
+            notes: caveats(calls, arguments.values),
             policy: Document::new(calls),
         })
         .collect();
@@ -115,6 +121,9 @@ fn note(suggestions: &[Suggestion<'_>], faulty: u64, unclear: u64) {
         if suggestion.refused > 0 {
             let calls = counted(suggestion.refused, "refused call");
             eprintln!("note: {principal}: {calls} not covered");
+        }
+        for caveat in &suggestion.notes {
+            eprintln!("note: {principal}: {}", plain(caveat));
         }
         let Some(policy) = &suggestion.policy else { continue };
         if policy.tags_new_keys() {

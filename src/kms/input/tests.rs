@@ -573,6 +573,20 @@ fn grant_tokens_are_quoted_to_their_sender_and_never_to_the_record() {
 }
 
 #[test]
+fn a_token_in_the_place_of_a_grant_id_is_not_recorded() {
+    let body = serde_json::json!({"KeyId": "k", "GrantId": "t".repeat(129)}).to_string();
+    for operation in [Operation::RetireGrant, Operation::RevokeGrant, Operation::ListGrants] {
+        let exception = Input::parse(operation, body.as_bytes()).unwrap_err();
+        assert!(exception.message().unwrap().contains("ttt"));
+        assert_eq!(
+            exception.recorded_message().unwrap(),
+            "1 validation error detected: Value at 'grantId' failed to satisfy constraint: Member must have length less \
+             than or equal to 128"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_json_is_not_quoted_to_the_operator() {
     for body in ["\"my plaintext\"", "{\"Plaintext\": my plaintext}", "my plaintext"] {
         let detail = Input::parse(Operation::Encrypt, body.as_bytes()).unwrap_err().detail().unwrap().to_owned();

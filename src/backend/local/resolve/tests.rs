@@ -86,6 +86,21 @@ fn whether_another_account_has_a_key_is_not_told() {
 }
 
 #[test]
+fn a_caller_of_another_account_is_not_told_by_a_grant_id_whether_a_key_is_here() {
+    let (local, key) = with_key();
+    let refusal = |key_id: &str, grant_id: &str| {
+        let body = json!({"KeyId": key_id, "GrantId": grant_id});
+        local.call_as(FOREIGN_CALLER, Operation::RetireGrant, &body).unwrap_err().to_string()
+    };
+    let absent = key.as_str().replace(key.id().as_str(), NO_KEY);
+    for grant_id in ["0".repeat(64), "none".to_owned()] {
+        assert_eq!(refusal(key.as_str(), &grant_id), refusal(&absent, &grant_id));
+    }
+    let own = local.code(Operation::RetireGrant, &json!({"KeyId": key.as_str(), "GrantId": "none"}));
+    assert_eq!(own, "InvalidGrantIdException");
+}
+
+#[test]
 fn a_caller_of_another_account_has_ids_and_aliases_of_its_own_and_is_told_of_no_others() {
     let (local, key) = with_key();
     let refusal = |key_id: &str| local.call_as(FOREIGN_CALLER, GENERATE, &data_key(key_id)).unwrap_err().to_string();

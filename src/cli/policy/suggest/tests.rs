@@ -120,6 +120,40 @@ fn values_are_listed_unless_they_are_without_end() {
 }
 
 #[test]
+fn where_more_is_allowed_than_was_recorded_a_note_says_so() {
+    let notes = |records: &[Value], values| caveats(&observed(records, None, values).principals[ALICE], values);
+    let many = |name: fn(usize) -> Value| (0..=usage::MOST).map(name).map(|pair| encrypted(&pair)).collect::<Vec<_>>();
+    let any_context = format!(
+        "kms:Encrypt on {KEY}: any encryption context is allowed, for it had more than 100 keys or was not recorded"
+    );
+    assert_eq!(notes(&many(|n| json!({n.to_string(): "a"})), false), [any_context.as_str()]);
+    let omitted = allowed("Encrypt", &[KEY], &json!({"omitted": true, "originalSize": 1}));
+    assert_eq!(notes(&[encrypted(&json!({"team": "a"})), omitted], false), [any_context.as_str()]);
+    let any_value = |key| {
+        format!(
+            "kms:Encrypt on {KEY}: any value of the encryption context key `{key}` is allowed, for it had more than 100 \
+             or no single one"
+        )
+    };
+    let pods = many(|n| json!({"pod": n.to_string(), "team": "a"}));
+    assert_eq!(notes(&pods, true), [any_value("pod")]);
+    assert_eq!(notes(&pods, false), Vec::<String>::new(), "values were not asked for");
+    assert_eq!(notes(&[encrypted(&json!({"Team": "a", "team": "b"}))], true), [any_value("Team")]);
+    let mut granted = allowed("CreateGrant", &[KEY], &json!({"operations": ["Decrypt"]}));
+    granted["additionalEventData"]["gateway"]["reasons"][0]["grantId"] = json!("0".repeat(64));
+    assert_eq!(
+        notes(&[granted], false),
+        [
+            "1 call was allowed by a grant; the policy allows the same when the grant is gone".to_owned(),
+            format!(
+                "kms:CreateGrant on {KEY}: allows to grant anything to anybody; kms:GrantOperations and \
+                 kms:GranteePrincipal can limit it"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn what_was_refused_is_counted_and_what_is_no_record_is_skipped() {
     let halves = ["Allow", "ImplicitDeny"];
     let parameters = json!({});

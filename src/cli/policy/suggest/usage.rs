@@ -28,6 +28,8 @@ pub(super) struct Observed {
 pub(super) struct Calls {
     pub(super) allowed: u64,
     pub(super) refused: u64,
+    /// Of those that were allowed: by a grant, for one permission at least.
+    pub(super) by_grants: u64,
     /// By resource, then by action.
     pub(super) used: BTreeMap<String, BTreeMap<&'static str, Usage>>,
 }
@@ -120,6 +122,7 @@ impl Observed {
             calls.refused += 1;
         } else if record.was_let_through() {
             calls.allowed += 1;
+            calls.by_grants += u64::from(record.was_granted());
             match operation(record).and_then(|operation| needed(record, operation)) {
                 Some(needed) => needed.iter().for_each(|one| calls.note(one.resource, one.action, record, values)),
                 None => self.unclear += 1,
