@@ -24,8 +24,8 @@ use usage::Observed;
 /// The encryption context may have only the keys that were seen, and has to be there, or not to be there, if it always
 /// or never was; with --values the values are held to those seen as well. Calls that were refused are not covered, and
 /// neither are lines that are no records: a note says how many there were. Where the policy allows more than was recorded,
-/// as with kms:CreateGrant, whose grants no condition holds to those that were made, a note says that too. What was not recorded is not allowed, so let
-/// the file cover every kind of work that the principal does.
+/// as with kms:CreateGrant, whose grants no condition holds to those that were made, a note says that too. What was not
+/// recorded is not allowed, so let the file cover every kind of work that the principal does.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kmsgate policy suggest --audit audit.jsonl --principal arn:aws:iam::111122223333:user/orders >orders.json
