@@ -158,6 +158,21 @@ fn fifty_thousand_grants_of_one_grantee_cost_what_a_few_do() {
     assert!(looked_at(&grants, Decrypt, &[("app", "orders"), ("tenant", "blue")]) <= 2);
 }
 
+#[test]
+fn a_pair_that_all_grants_want_leads_to_few_of_them() {
+    let tenant = |number: u32| format!("tenant-{}", number % 100);
+    let constraint = |tenant: &str| subset(&[("app", "orders"), ("tenant", tenant)]);
+    let made = |n| Grant { constraint: Some(constraint(&tenant(n))), ..grant(n, "user/alice") };
+    let mut grants = all((0..20_000).map(made));
+    // 200 of each tenant, and as many at most where all would fit.
+    assert!(looked_at(&grants, Decrypt, &[("app", "orders"), ("tenant", "none")]) <= 200);
+    assert_eq!(looked_at(&grants, Encrypt, &[("app", "orders"), ("tenant", "tenant-7")]), 0);
+    for number in 0..20_000 {
+        grants.remove(id(number));
+    }
+    assert!(grants.is_empty());
+}
+
 fn some_pairs() -> impl Strategy<Value = Vec<(String, String)>> {
     proptest::collection::btree_map("[abA]", "[12]", 0..3).prop_map(|pairs| pairs.into_iter().collect())
 }
