@@ -63,6 +63,16 @@ impl ArnPattern {
         Truth::all(self.components.iter().zip(arn).map(|(template, part)| template.matches(part, context)))
     }
 
+    /// Whether there is a variable in here.
+    pub(super) fn is_open(&self) -> bool {
+        self.components.iter().any(Template::is_open)
+    }
+
+    /// The same with the variables' values in this request, for matching many ARNs.
+    pub(super) fn settled(&self, context: &dyn RequestContext) -> Self {
+        Self { components: self.components.each_ref().map(|part| part.settled(context)), plain: self.plain }
+    }
+
     /// Whether `arn` matches whatever the request.
     fn certainly_matches(&self, arn: &Components<'_>) -> bool {
         self.components.iter().zip(arn).all(|(template, part)| template.certainly_matches(part))

@@ -146,7 +146,9 @@ impl Condition {
         if let Wanted::Null(absent) = &self.wanted {
             return absent.contains(&values.is_empty()).into();
         }
-        let each = || values.iter().map(|value| self.accepts(value, context));
+        // Variables are looked up once for all values, and not for each: a client chooses how many there are.
+        let wanted = if values.len() > 1 { self.wanted.settled(context) } else { Cow::Borrowed(&self.wanted) };
+        let each = || values.iter().map(|value| self.accepts(&wanted, value, context));
         match self.set {
             _ if values.is_empty() && self.if_exists => Truth::Yes,
             Some(SetOperator::ForAllValues) if values.iter().all(|value| value.is_empty()) => Truth::Yes,
@@ -159,8 +161,8 @@ impl Condition {
 
     /// Whether one value of the request is as the policy wants it: it matches one of the policy's values, or, if
     /// the operator is negated, none.
-    fn accepts(&self, value: &str, context: &dyn RequestContext) -> Truth {
-        let matched = self.wanted.matches(value, context);
+    fn accepts(&self, wanted: &Wanted, value: &str, context: &dyn RequestContext) -> Truth {
+        let matched = wanted.matches(value, context);
         if self.negated { !matched } else { matched }
     }
 }
@@ -185,10 +187,23 @@ impl Wanted {
         })
     }
 
+    /// The same with the variables' values in this request.
+    fn settled(&self, context: &dyn RequestContext) -> Cow<'_, Self> {
+        match self {
+            Self::Text(templates) if templates.iter().any(Template::is_open) => {
+                Cow::Owned(Self::Text(templates.iter().map(|template| template.settled(context)).collect()))
+            }
+            Self::Arn(patterns) if patterns.iter().any(ArnPattern::is_open) => {
+                Cow::Owned(Self::Arn(patterns.iter().map(|pattern| pattern.settled(context)).collect()))
+            }
+            _ => Cow::Borrowed(self),
+        }
+    }
+
     /// Whether `value` matches one of these.
     fn matches(&self, value: &str, context: &dyn RequestContext) -> Truth {
         match self {
-            Self::Text(templates) => Truth::any(templates.iter().map(|template| template.matches(value, context))),
+            Self::Text(templates) => Template::any_matches(templates, value, context),
             Self::Arn(patterns) => components(value)
                 .map_or(Truth::No, |arn| Truth::any(patterns.iter().map(|pattern| pattern.matches(&arn, context)))),
             Self::Number(relation, numbers) => {

@@ -5,6 +5,7 @@
 //! "Variables and tags".
 
 use std::borrow::Cow;
+use std::slice;
 
 use super::context::{RequestContext, Values};
 use super::fault::Refusal;
@@ -116,6 +117,10 @@ pub(super) struct Template {
 enum Form {
     Fixed(Pattern),
     Open(Box<[Token]>),
+    /// A variable had no value: nothing matches.
+    Never,
+    /// A variable's value is not known.
+    Unsure,
 }
 
 impl Template {
@@ -139,7 +144,7 @@ impl Template {
     pub(super) fn as_text(&self) -> Option<&str> {
         match &self.form {
             Form::Fixed(pattern) if !self.caseless => pattern.as_text(),
-            Form::Fixed(_) | Form::Open(_) => None,
+            Form::Fixed(_) | Form::Open(_) | Form::Never | Form::Unsure => None,
         }
     }
 
@@ -147,14 +152,14 @@ impl Template {
     pub(super) fn beginning(&self) -> &str {
         match &self.form {
             Form::Fixed(pattern) => pattern.beginning(),
-            Form::Open(_) => "",
+            Form::Open(_) | Form::Never | Form::Unsure => "",
         }
     }
 
     /// The variables in here.
     pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
         let tokens = match &self.form {
-            Form::Fixed(_) => &[],
+            Form::Fixed(_) | Form::Never | Form::Unsure => &[],
             Form::Open(tokens) => &**tokens,
         };
         tokens.iter().filter_map(|token| match token {
@@ -165,7 +170,30 @@ impl Template {
 
     /// Whether the whole of `text` matches. A variable without value makes it match nothing.
     pub(super) fn matches(&self, text: &str, context: &dyn RequestContext) -> Truth {
-        if self.caseless { self.matches_as_is(&fold(text), context) } else { self.matches_as_is(text, context) }
+        Self::any_matches(slice::from_ref(self), text, context)
+    }
+
+    /// Whether the whole of `text` matches one of these, which all heed case or all ignore it: it is folded once.
+    pub(super) fn any_matches(these: &[Self], text: &str, context: &dyn RequestContext) -> Truth {
+        let caseless = these.first().is_some_and(|template| template.caseless);
+        let text = if caseless { Cow::Owned(fold(text)) } else { Cow::Borrowed(text) };
+        Truth::any(these.iter().map(|template| template.matches_as_is(&text, context)))
+    }
+
+    /// Whether there is a variable in here.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.form, Form::Open(_))
+    }
+
+    /// The same with the variables' values in this request, for matching many texts.
+    pub(super) fn settled(&self, context: &dyn RequestContext) -> Self {
+        let Form::Open(tokens) = &self.form else { return self.clone() };
+        let form = match self.resolve(tokens, context) {
+            Ok(Some(pattern)) => Form::Fixed(pattern),
+            Ok(None) => Form::Never,
+            Err(Unknown) => Form::Unsure,
+        };
+        Self { form, caseless: self.caseless }
     }
 
     /// Whether the whole of `text` matches, whatever the request: there is no variable in here.
@@ -176,11 +204,9 @@ impl Template {
     fn matches_as_is(&self, text: &str, context: &dyn RequestContext) -> Truth {
         match &self.form {
             Form::Fixed(pattern) => pattern.matches(text).into(),
-            Form::Open(tokens) => match self.resolve(tokens, context) {
-                Ok(Some(pattern)) => pattern.matches(text).into(),
-                Ok(None) => Truth::No,
-                Err(Unknown) => Truth::Unknown,
-            },
+            Form::Open(_) => self.settled(context).matches_as_is(text, context),
+            Form::Never => Truth::No,
+            Form::Unsure => Truth::Unknown,
         }
     }
 

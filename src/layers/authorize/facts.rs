@@ -295,8 +295,12 @@ fn single<'v>(mut values: impl Iterator<Item = &'v str>) -> Values<'v> {
     }
 }
 
-/// A header that is no text was sent all the same: what depends on it does not allow, and does deny.
+/// The longest header that conditions look at, in bytes. A key's policy may compare it with thousands of patterns.
+const LONGEST_HEADER: usize = 2048;
+
+/// A header that is no text, or too long, was sent all the same: what depends on it does not allow, and does deny.
 fn header(value: Option<&HeaderValue>) -> Values<'_> {
     let Some(value) = value else { return Values::Absent };
-    std::str::from_utf8(value.as_bytes()).map_or(Values::Unknown, Values::one)
+    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= LONGEST_HEADER);
+    text.map_or(Values::Unknown, Values::one)
 }

@@ -222,3 +222,32 @@ fn what_is_not_known_allows_nothing_and_denies() {
     assert_eq!(outcome(&allow(either), CREATE, KEY, &facts), "allow", "a value that matches settles it");
     assert!(holds(r#""ForAnyValue:StringEquals":{"aws:PrincipalTag/t":"a"}"#, &facts));
 }
+
+#[test]
+fn a_client_who_sends_many_values_does_not_make_variables_be_looked_up_for_each() {
+    use std::cell::Cell;
+
+    use crate::policy::{ConditionKey, KeyPolicy, RequestContext, Values, admits};
+
+    struct Counting(Cell<usize>);
+    impl RequestContext for Counting {
+        fn values(&self, key: &ConditionKey) -> Values<'_> {
+            if *key == ConditionKey::EncryptionContextKeys {
+                return Values::many((0..1000).map(|_| "arn:aws:iam::111122223333:user/a"));
+            }
+            self.0.set(self.0.get() + 1);
+            Values::one("b")
+        }
+    }
+    for operator in ["StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnLike"] {
+        let (context, value) = (Counting(Cell::new(0)), "arn:aws:iam::111122223333:user/${aws:UserAgent}");
+        let document = serde_json::json!({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*",
+            "Action": "*", "Resource": "*",
+            "Condition": {format!("ForAnyValue:{operator}"): {"kms:EncryptionContextKeys": [value, value]}}}});
+        let (policy, _) = KeyPolicy::parse("key policy", document.to_string().as_bytes()).unwrap();
+        let caller = crate::aws::PrincipalNames::of("arn:aws:iam::111122223333:user/a").unwrap();
+        let resource = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        let _ = admits(&policy, &Request { action: "kms:Decrypt", resource, caller: &caller, context: &context });
+        assert_eq!(context.0.get(), 2, "{operator}");
+    }
+}
