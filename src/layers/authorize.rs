@@ -144,6 +144,8 @@ impl Question<'_> {
             (None, Some(Found { key, .. })) => {
                 OfResource::KeyPolicy { policy: key.policy.compiled(), account: key.arn.account() }
             }
+            // Principals are their own account's, whoever has the keys.
+            (None, None) if lists_retirable(input.operation()) => OfResource::Account(principal.arn.account()),
             (None, None) => OfResource::Account(account),
         };
         let facts = Facts { context, principal, input, keys, found, action, resource };

@@ -18,6 +18,7 @@ use crate::policy::{
 };
 
 const RETIRE_GRANT: &str = "kms:RetireGrant";
+const LIST_RETIRABLE_GRANTS: &str = "kms:ListRetirableGrants";
 
 /// What is judged by: whose policies, and the guardrail.
 #[derive(Debug)]
@@ -140,7 +141,9 @@ impl Bench<'_> {
         });
         let principal = self.principal;
         let account = || Arn::parse(&question.resource).ok().and_then(|arn| arn.account.parse().ok());
-        let account = key.as_ref().map(KeyArn::account).or(self.account).or_else(account);
+        // Principals, whose retirable grants are listed, are their own account's.
+        let of_caller = (question.action == LIST_RETIRABLE_GRANTS).then(|| principal.arn.account());
+        let account = key.as_ref().map(KeyArn::account).or(of_caller).or(self.account).or_else(account);
         let resource = match (&key, of_key, account) {
             (Some(key), Some(given), _) => OfResource::KeyPolicy { policy: &given.policy, account: key.account() },
             (_, _, Some(account)) => OfResource::Account(account),

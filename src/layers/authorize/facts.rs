@@ -5,7 +5,7 @@
 use http::HeaderValue;
 use http::header::{REFERER, USER_AGENT};
 
-use crate::aws::{AliasName, EncryptionContext, Member, Operation};
+use crate::aws::{AliasName, Arn, EncryptionContext, Member, Operation};
 use crate::backend::local::{
     DEFAULT_EXPIRATION_MODEL, DEFAULT_ROTATION_PERIOD_DAYS, ENCRYPTION_ALGORITHM, Found, KeySpec, KeyUsage, Keys,
     NamedBy, Origin,
@@ -236,9 +236,8 @@ impl Facts<'_> {
             Key::ResourceTag(name) => {
                 single(self.found.into_iter().flat_map(|found| found.key.tags.values(name.as_str())))
             }
-            Key::ResourceAccount if self.resource == "*" => Values::Absent,
-            // Keys and aliases of other accounts are not here.
-            Key::ResourceAccount => Values::one(self.context.snapshot.account.as_str()),
+            // Of a key, an alias or a retiring principal.
+            Key::ResourceAccount => Values::optional(Arn::parse(self.resource).ok().map(|arn| arn.account)),
             _ => return None,
         };
         Some(values)

@@ -437,6 +437,15 @@ fn stranger(world: &World, operation: &str, body: &Value) -> Judged {
 }
 
 #[test]
+fn the_grants_that_a_principal_of_another_account_may_retire_are_listed_by_leave_of_its_own() {
+    let world = World::new();
+    let list = |arn: &str| stranger(&world, "ListRetirableGrants", &json!({"RetiringPrincipal": arn}));
+    let own = list(FOREIGN_ARN);
+    assert!(own.outcome.is_ok());
+    assert_eq!(own.reasons[0]["decision"], "Allow");
+}
+
+#[test]
 fn what_cannot_be_a_grant_token_is_refused() {
     for token in ["no token", "AQpAM2RhZ"] {
         let world = World::new();

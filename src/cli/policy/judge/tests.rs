@@ -205,3 +205,17 @@ fn what_a_request_said_cannot_steer_a_terminal() {
         .unwrap();
     assert_page_has(&verdict, r#"request has "\u{1b}[2J\u{9b}1m\n""#);
 }
+
+#[test]
+fn retirable_grants_are_listed_by_leave_of_the_callers_own_account() {
+    let stranger: PrincipalArn = "arn:aws:iam::444455556666:user/stranger".parse().unwrap();
+    let policies = vec![compiled("own", Kind::Identity, &allow("*"))];
+    let stranger = Principal::new(stranger, "AIDAEXAMPLE12345", Tags::default(), policies);
+    let account = Some("111122223333".parse().unwrap());
+    let bench = Bench { guardrail: None, account, principal: &stranger, key_policy: &OfKey::Default };
+    for (action, allowed) in [("kms:ListRetirableGrants", true), ("kms:ListKeys", false)] {
+        let facts = Facts::new(&stranger, "*", None, "2026-11-23T18:22:41Z");
+        let question = Question { action: action.to_owned(), resource: "*".to_owned(), facts };
+        assert_eq!(bench.judge(question).unwrap().is_allowed(), allowed, "{action}");
+    }
+}
