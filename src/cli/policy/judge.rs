@@ -12,6 +12,7 @@ use crate::aws::{AccountId, Arn, KeyArn, MeantAs, Region};
 use crate::config::{policy_fault, read_bounded};
 use crate::credentials::Principal;
 use crate::faults::Fault;
+use crate::grants::GrantOperation;
 use crate::policy::{
     self, Compiled, Decision, Document, Effect, Explained, KeyPolicy, Kind, Matched, OfResource, Policies, Reason,
     Request, Subject,
@@ -161,9 +162,11 @@ impl Bench<'_> {
         let request = Request { action, resource, caller: &principal.names, context: facts };
         let decision = policy::evaluate(&request, &policies);
         let of_key = of_key.map(|given| slice::from_ref(&given.statements));
-        let path = path(&request, &policies, of_key, key.is_some(), &decision);
+        // Of the management of keys no grant can say anything.
+        let grantable = key.is_some() && GrantOperation::from_action(action).is_some();
+        let path = path(&request, &policies, of_key, grantable, &decision);
         let message = self.message(&question, account, &decision);
-        let notes = self.notes(key.is_some(), asked.is_some());
+        let notes = self.notes(grantable, asked.is_some());
         Ok(Verdict { caller: principal.arn.caller().to_owned(), decision, path, message, notes, question })
     }
 
@@ -194,7 +197,7 @@ impl Bench<'_> {
         })
     }
 
-    fn notes(&self, about_key: bool, key_policy_asked: bool) -> Vec<String> {
+    fn notes(&self, grantable: bool, key_policy_asked: bool) -> Vec<String> {
         let mut notes = Vec::new();
         if key_policy_asked && matches!(self.key_policy, OfKey::Default) {
             notes.push(
@@ -203,7 +206,7 @@ impl Bench<'_> {
                     .to_owned(),
             );
         }
-        if about_key {
+        if grantable {
             notes.push("grants are not looked at: one may allow what no policy does".to_owned());
         }
         if let Some(until) = self.principal.danger_report_only_until {
@@ -236,7 +239,7 @@ fn path(
     request: &Request<'_>,
     policies: &Policies<'_>,
     of_key: Option<&[Arc<Compiled>]>,
-    about_key: bool,
+    grantable: bool,
     decision: &Decision,
 ) -> Vec<Layer> {
     let layers = [
@@ -249,7 +252,7 @@ fn path(
     let bounded = policies.boundary.is_some();
     let mut path: Vec<Layer> =
         layers.map(|(kind, policies)| layer(kind, policies, (request, bounded), decision)).into();
-    let grants = if about_key { Said::NotLookedAt } else { Said::NotThere };
+    let grants = if grantable { Said::NotLookedAt } else { Said::NotThere };
     path.push(Layer { kind: None, said: grants, policies: Vec::new(), reason: None, statements: Vec::new() });
     path
 }

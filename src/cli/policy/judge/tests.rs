@@ -219,3 +219,15 @@ fn retirable_grants_are_listed_by_leave_of_the_callers_own_account() {
         assert_eq!(bench.judge(question).unwrap().is_allowed(), allowed, "{action}");
     }
 }
+
+#[test]
+fn grants_are_only_spoken_of_where_one_could_allow() {
+    let alice = alice(Vec::new());
+    let bench = Bench { guardrail: None, account: None, principal: &alice, key_policy: &OfKey::Default };
+    for (action, grantable) in [("kms:Decrypt", true), ("kms:RetireGrant", true), ("kms:RevokeGrant", false)] {
+        let verdict = bench.judge(Question { action: action.to_owned(), ..question(&alice, &[]) }).unwrap();
+        assert_eq!(verdict.notes.iter().any(|note| note.starts_with("grants")), grantable, "{action}");
+        let expected = if grantable { Said::NotLookedAt } else { Said::NotThere };
+        assert_eq!(said(&verdict).last(), Some(&expected));
+    }
+}
