@@ -126,6 +126,11 @@ fn principal(table: &Section<'_>, groups: &Groups, seen: &mut Seen) -> Option<Pr
         }
     }
     let boundary = table.get("boundary").as_ref().and_then(policy_name);
+    if let (Some(arn), Some(value)) = (&arn, table.get("boundary"))
+        && arn.principal_type() == PrincipalType::Account
+    {
+        value.fault("a boundary does not limit an account's root user", Some("name a `guardrail_file`"));
+    }
     let session_policy = table.get("session_policy").as_ref().and_then(policy_name);
     if let (Some(arn), Some(value)) = (&arn, table.get("session_policy"))
         && arn.session().is_none()

@@ -1,5 +1,6 @@
 //! Each decision with AWS's words for the client and its reasons in the record.
 
+use http::header::USER_AGENT;
 use serde_json::{Value, json};
 
 use super::super::testing::{ALIAS, FOREIGN, FOREIGN_ARN, ORDERS_ARN, World, statement};
@@ -894,4 +895,46 @@ fn who_may_use_the_key_of_a_foreign_ciphertext_comes_to_it_and_to_the_checks_beh
     assert_eq!(refused.unwrap_err().kind(), ExceptionKind::InvalidGrantToken);
     let (refused, _) = with("ReEncrypt", json!({"DestinationKeyId": "alias/other"}));
     assert!(refused.unwrap_err().message().unwrap().contains("kms:ReEncryptTo on resource: arn:aws:kms:"));
+}
+
+#[test]
+fn who_may_not_retire_grants_of_a_foreign_key_is_not_told_whether_it_is_there() {
+    let world = World::new();
+    let key = world.key();
+    let [grant, _] = granted(&world, &key, &["Encrypt"], &json!({}));
+    let absent = key.as_str().replace(key.id().as_str(), "1234abcd-12ab-34cd-56ef-1234567890ab");
+    let no_grant = "0".repeat(64);
+    let resolve = super::super::Resolve(world.backend());
+    let retire = |key: &str, grant: &str| {
+        let body = json!({"KeyId": key, "GrantId": grant});
+        let parsed = world.parsed(world.signed(FOREIGN, "RetireGrant", &body.to_string(), &[]));
+        let outcome = resolve.step(parsed).and_then(|resolved| Authorize.step(resolved));
+        outcome.map(drop).map_err(|error| error.exception().into_owned())
+    };
+    let refused = retire(&absent, &no_grant);
+    assert_eq!(refused.as_ref().unwrap_err().kind(), ExceptionKind::AccessDenied);
+    for grant in [&*grant, &*no_grant, "nonsense"] {
+        assert_eq!(retire(key.as_str(), grant), refused, "{grant}");
+    }
+}
+
+#[test]
+fn what_depends_on_a_header_that_is_too_long_denies_and_does_not_allow() {
+    let allow = |operator: &str, value: &str| json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Condition": {operator: {"aws:UserAgent": value}}});
+    let deny = json!({"Effect": "Deny", "Action": "kms:*", "Resource": "*",
+        "Condition": {"StringEquals": {"aws:UserAgent": "curl"}}});
+    let denying = json!([statement("kms:*", "*"), deny]);
+    for (policy, length, allowed) in [
+        (json!([allow("StringLike", "*x")]), 2048, true),
+        (json!([allow("StringLike", "*x")]), 2049, false),
+        (json!([allow("StringNotEquals", "curl")]), 2049, false),
+        (denying.clone(), 2048, true),
+        (denying, 2049, false),
+    ] {
+        let world = World::with_policy(policy);
+        world.key();
+        let mut request = world.request(GENERATE, &body());
+        request.headers_mut().insert(USER_AGENT, "x".repeat(length).parse().unwrap());
+        assert_eq!(judged(&world, Authorize.step(world.resolved(request))).outcome.is_ok(), allowed, "{length}");
+    }
 }
