@@ -119,7 +119,7 @@ fn check_value(field: &'static Field, node: &Node, prefix: &str, faults: &mut Fa
                 match field.member {
                     // What is too long for an id may be a token that was sent in its place.
                     Member::GrantToken | Member::GrantId => {
-                        faults.broken_unrecorded(text, &path, format_args!("{constraint}"))
+                        faults.broken_unrecorded(text, &path, format_args!("{constraint}"));
                     }
                     _ => faults.broken(Some(text), &path, format_args!("{constraint}")),
                 }
