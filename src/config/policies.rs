@@ -124,7 +124,7 @@ fn report_only(file: &Path, row: &PrincipalRow) -> Option<Fault> {
     let until = row.danger_report_only_until?;
     let arn = row.arn.caller();
     let message = format!(
-        "`{arn}` is only reported, and not refused, until {}, where no policy allows its data-key calls",
+        "`{arn}` is only reported, and not refused, until {}, where no policy allows its use of keys",
         until.iso8601()
     );
     Some(Fault::of_file(file, message, "take `danger_report_only_until` out once its policies are complete"))

@@ -215,7 +215,8 @@ pub(super) fn keeps_control(context: RequestContext, access_key: Arc<AccessKey>)
         let (principal, action, resource) = (&*access_key.principal, "kms:PutKeyPolicy", key.as_str());
         let found = keys.main.as_ref().filter(|found| found.key.arn == *key);
         let facts = Facts { context: &context, principal, input, keys, found, action, resource };
-        policy::admits(policy, &Request { action, resource, caller: &principal.names, context: &facts })
+        let request = Request { action, resource, caller: &principal.names, context: &facts };
+        policy::admits(policy, &request, principal.boundary.is_some())
     })
 }
 

@@ -87,12 +87,13 @@ pub fn evaluate(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
 }
 
 /// Whether a key policy lets the caller of `request` in, or hands the question to its account, and does not deny: what
-/// KMS asks of a new key policy for `kms:PutKeyPolicy` unless it is told not to.
+/// KMS asks of a new key policy for `kms:PutKeyPolicy` unless it is told not to. `bounded` says whether the caller has a
+/// permissions boundary.
 #[must_use]
-pub fn admits(policy: &KeyPolicy, request: &Request<'_>) -> bool {
+pub fn admits(policy: &KeyPolicy, request: &Request<'_>, bounded: bool) -> bool {
     let subject = Subject::new(request);
     let Allowances { itself, role, account } = policy.allows(&subject);
-    policy.denies(&subject, false).is_none() && itself.or(role).or(account).is_some()
+    policy.denies(&subject, bounded).is_none() && itself.or(role).or(account).is_some()
 }
 
 struct Judge<'r> {

@@ -73,3 +73,14 @@ def test_a_key_has_the_default_policy_until_it_is_given_another(allow_all, kms, 
     with pytest.raises(ClientError, match="because no resource-based policy allows the kms:GetKeyPolicy action") as denied:
         kms.get_key_policy(KeyId=key)
     assert denied.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_a_new_key_may_have_a_policy_for_the_callers_of_an_account(kms):
+    everyone_here = json.loads(DEFAULT_POLICY)
+    everyone_here["Statement"][0]["Principal"] = "*"
+    everyone_here["Statement"][0]["Condition"] = {"StringEquals": {"kms:CallerAccount": "111122223333"}}
+    made = kms.create_key(Policy=json.dumps(everyone_here))["KeyMetadata"]["KeyId"]
+    assert json.loads(kms.get_key_policy(KeyId=made)["Policy"]) == everyone_here
+    elsewhere = json.dumps(everyone_here).replace("111122223333\"}}", "444455556666\"}}")
+    with pytest.raises(kms.exceptions.MalformedPolicyDocumentException, match="will not allow you to update"):
+        kms.create_key(Policy=elsewhere)

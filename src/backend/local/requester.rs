@@ -73,7 +73,7 @@ impl Requester {
             through: None,
             keeps_control: Box::new(move |policy, key, _, _| {
                 let (action, resource, context) = ("kms:PutKeyPolicy", key.as_str(), &Nothing);
-                policy::admits(policy, &Request { action, resource, caller: &caller, context })
+                policy::admits(policy, &Request { action, resource, caller: &caller, context }, false)
             }),
         }
     }

@@ -248,9 +248,9 @@ impl Facts<'_> {
         let Principal { arn, user_id, .. } = self.principal;
         let values = match key {
             Key::PrincipalArn => Values::one(arn.condition_value()),
-            Key::PrincipalAccount => Values::owned(arn.account().to_string()),
-            // AWS has it for what is done to keys alone.
-            Key::CallerAccount => self.found.map_or(Values::Absent, |_| Values::owned(arn.account().to_string())),
+            // AWS has it for what is done to keys alone, and so for a change of the policy of a key to be.
+            Key::CallerAccount if self.found.is_none() && self.action != "kms:PutKeyPolicy" => Values::Absent,
+            Key::PrincipalAccount | Key::CallerAccount => Values::owned(arn.account().to_string()),
             Key::PrincipalType => Values::one(arn.principal_type().as_str()),
             Key::UserId => Values::one(user_id),
             Key::Username => Values::optional(arn.username()),

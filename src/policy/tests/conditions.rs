@@ -247,7 +247,8 @@ fn a_client_who_sends_many_values_does_not_make_variables_be_looked_up_for_each(
         let (policy, _) = KeyPolicy::parse("key policy", document.to_string().as_bytes()).unwrap();
         let caller = crate::aws::PrincipalNames::of("arn:aws:iam::111122223333:user/a").unwrap();
         let resource = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-        let _ = admits(&policy, &Request { action: "kms:Decrypt", resource, caller: &caller, context: &context });
+        let _ =
+            admits(&policy, &Request { action: "kms:Decrypt", resource, caller: &caller, context: &context }, false);
         assert_eq!(context.0.get(), 2, "{operator}");
     }
 }
