@@ -354,6 +354,13 @@ fn what_is_wrong_with_a_limit_is_told() {
             "name a `boundary` instead",
         ),
         (
+            "arn:aws:iam::111122223333:root",
+            "boundary = 'read'",
+            "boundary",
+            "a boundary does not limit an account's root user",
+            "name a `guardrail_file`",
+        ),
+        (
             USER,
             "danger_report_only_until = '2026-02-30'",
             "danger_report_only_until",
