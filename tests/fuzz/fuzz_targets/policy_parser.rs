@@ -99,7 +99,7 @@ fn judge(request: &Request<'_>, kind: Kind, own: &[Arc<Compiled>], key: Option<&
     let decision = evaluate(request, &policies);
     if let Some(policy) = key {
         let denied = matches!(decision, Decision::ExplicitDeny(_));
-        assert!(!(denied && admits(policy, request)), "what denies admits nobody");
+        assert!(!(denied && admits(policy, request, false)), "what denies admits nobody");
     }
     decision
 }
