@@ -11,6 +11,7 @@ use super::decision::Reason;
 use super::fault::{Fault, Path};
 use super::index::Subject;
 use super::key::ConditionKey;
+use super::key_policy::as_everyone;
 use super::principals::Principals;
 use super::statement::{Effect, Statement};
 use super::truth::Truth;
@@ -139,10 +140,7 @@ fn meant_as(principals: &Principals, caller: &PrincipalNames) -> MeantAs {
     let listed = |name: &str| principals.listed().iter().any(|listed| **listed == *name);
     let meant = |role| caller.iter().any(|(name, as_)| as_ == role && listed(name));
     let named = [MeantAs::User, MeantAs::Session, MeantAs::Root, MeantAs::Role, MeantAs::Account];
-    named.into_iter().find(|role| meant(*role)).unwrap_or_else(|| {
-        let role = caller.iter().any(|(_, as_)| as_ == MeantAs::Role);
-        if role { MeantAs::Role } else { MeantAs::Session }
-    })
+    named.into_iter().find(|role| meant(*role)).unwrap_or_else(|| as_everyone(caller))
 }
 
 /// Reads the name of a condition key, for who has its values from elsewhere than a request.

@@ -105,7 +105,7 @@ impl<'p> Allowances<'p> {
 
 /// What a statement about everyone means the caller as. AWS says so of users; that of a session is not documented, and
 /// is the narrower of the two.
-fn as_everyone(caller: &PrincipalNames) -> MeantAs {
+pub(super) fn as_everyone(caller: &PrincipalNames) -> MeantAs {
     let role = caller.iter().any(|(_, meant)| meant == MeantAs::Role);
     if role { MeantAs::Role } else { MeantAs::Session }
 }

@@ -30,7 +30,8 @@ impl AttachedPolicy {
     /// The policy of a key that was created without one, as `GetKeyPolicy` has it (developer guide, "Default key policy";
     /// the white space is that of the API reference's example): it delegates to the account, whose identity policies then
     /// decide alone.
-    pub(super) fn default_of(account: AccountId, partition: &str) -> Self {
+    #[must_use]
+    pub fn default_of(account: AccountId, partition: &str) -> Self {
         let root = format!("arn:{partition}:iam::{account}:root");
         let text = format!(
             r#"{{

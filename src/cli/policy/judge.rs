@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::fault::Failure;
 use super::request::Facts;
-use crate::aws::{AccountId, Arn, KeyArn, MeantAs, Region};
+use crate::aws::{AccountId, Arn, KeyArn, MeantAs};
+use crate::backend::local::AttachedPolicy;
 use crate::config::{policy_fault, read_bounded};
 use crate::credentials::Principal;
 use crate::faults::Fault;
@@ -174,9 +175,9 @@ impl Bench<'_> {
         match self.key_policy {
             OfKey::Given(given) => Ok(Known::Given(given)),
             OfKey::Default => {
-                let default = default_policy(key.region(), key.account());
+                let default = AttachedPolicy::default_of(key.account(), key.region().partition().as_str());
                 let faults = |faults| Failure::Asked(format!("the default key policy has faults: {faults:?}"));
-                Ok(Known::Default(Given::parse("default", default.as_bytes()).map_err(faults)?))
+                Ok(Known::Default(Given::parse("default", default.text().as_bytes()).map_err(faults)?))
             }
         }
     }
@@ -223,15 +224,6 @@ impl Bench<'_> {
 enum Known<'k> {
     Default(Given),
     Given(&'k Given),
-}
-
-/// What KMS gives to a key that is made without a policy (developer guide, "Default key policy").
-fn default_policy(region: &Region, account: AccountId) -> String {
-    let partition = region.partition().as_str();
-    format!(
-        r#"{{"Version": "2012-10-17", "Id": "key-default-1", "Statement": [{{"Sid": "Enable IAM User Permissions",
-        "Effect": "Allow", "Principal": {{"AWS": "arn:{partition}:iam::{account}:root"}}, "Action": "kms:*", "Resource": "*"}}]}}"#
-    )
 }
 
 /// What each layer says, in the order in which they are asked for what they allow.
