@@ -1,0 +1,8 @@
+//! The backend that forwards: the keys live in AWS KMS, or in another KMS that speaks its protocol.
+//!
+//! It holds the only credentials that AWS knows. What the layers before it have allowed is signed anew and sent as it
+//! came; what comes back is checked against what was allowed before it is let out.
+
+mod settings;
+
+pub use settings::{ConnectionSettings, EndpointSettings, LookUpSettings, Role, Settings, Timeouts, UpstreamSettings};
