@@ -2,3 +2,8 @@
 
 pub mod aws;
 pub mod local;
+
+mod keys;
+
+use keys::foreign;
+pub use keys::{Found, Key, Keys, NamedBy};

@@ -14,7 +14,8 @@ pub(super) use leave::Leave;
 use super::{Resolved, Step};
 use crate::audit::{self, Draft};
 use crate::aws::{AliasArn, Member, Operation, Permission, Resource};
-use crate::backend::local::{Found, KeepsControl, Keys, NamedBy, Tokens};
+use crate::backend::local::{KeepsControl, Tokens};
+use crate::backend::{Found, Keys, NamedBy};
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::grants::{Constraint, GrantOperation};
@@ -112,7 +113,7 @@ impl Question<'_> {
             }
             Resource::Alias => {
                 let name = self.input.string(Member::AliasName).unwrap_or_default();
-                let arn = AliasArn::new(self.context.region(), self.context.snapshot.account, name);
+                let arn = AliasArn::new(self.context.region(), self.keys.account, name);
                 self.judge(arn.as_str(), None, Subject::Resource(arn.as_str()))
             }
             // Without such a replica there is nothing to judge: the backend refuses the call.
@@ -122,7 +123,7 @@ impl Question<'_> {
                     // Nothing was resolved, so there is nothing to allow.
                     return Err(Exception::access_denied(format!("{action} names no key")).into());
                 };
-                let arn = found.key.arn.as_str();
+                let arn = found.key.arn().as_str();
                 let subject = match found.by {
                     NamedBy::Ciphertext | NamedBy::ForeignCiphertext => Subject::Ciphertext,
                     NamedBy::Key | NamedBy::Alias(_) => Subject::Resource(arn),
@@ -136,14 +137,16 @@ impl Question<'_> {
         let Self { context, access_key, input, keys, permission, .. } = *self;
         let (principal, action) = (&*access_key.principal, permission.action);
         let caller = principal.arn.caller();
-        let foreign = principal.arn.account() != context.snapshot.account;
-        let account = context.snapshot.account;
+        let account = found.map_or(keys.account, |found| found.key.arn().account());
+        let foreign = principal.arn.account() != account;
         let of_resource = match (&keys.grant, found) {
             // The key's policy has no say in who retires its grants.
             (Some(grant), _) => OfResource::Account(grant.issuing_account),
-            (None, Some(Found { key, .. })) => {
-                OfResource::KeyPolicy { policy: key.policy.compiled(), account: key.arn.account() }
-            }
+            (None, Some(Found { key, .. })) => match key.policy() {
+                Some(policy) => OfResource::KeyPolicy { policy, account },
+                // Its upstream judges the gateway by it; whom of the gateway's own is for the gateway to say.
+                None => OfResource::Nothing,
+            },
             // Principals are their own account's, whoever has the keys.
             (None, None) if lists_retirable(input.operation()) => OfResource::Account(principal.arn.account()),
             (None, None) => OfResource::Account(account),
@@ -184,7 +187,7 @@ impl Question<'_> {
             return grant.may_retire(caller).map(|to| Granted { id: grant.id, to });
         }
         let operation = GrantOperation::from_action(permission.action)?;
-        let (grants, now, tokens) = (&facts.found?.key.grants, context.received_at, self.tokens.ids());
+        let (grants, now, tokens) = (facts.found?.key.grants()?, context.received_at, self.tokens.ids());
         let (grant, to) = match operation {
             GrantOperation::CreateGrant => {
                 let names = input.strings(Member::Operations).iter();
@@ -213,7 +216,7 @@ fn constraint(input: &Input) -> Option<Constraint> {
 pub(super) fn keeps_control(context: RequestContext, access_key: Arc<AccessKey>) -> KeepsControl {
     Box::new(move |policy, key, input, keys| {
         let (principal, action, resource) = (&*access_key.principal, "kms:PutKeyPolicy", key.as_str());
-        let found = keys.main.as_ref().filter(|found| found.key.arn == *key);
+        let found = keys.main.as_ref().filter(|found| found.key.arn() == key);
         let facts = Facts { context: &context, principal, input, keys, found, action, resource };
         let request = Request { action, resource, caller: &principal.names, context: &facts };
         policy::admits(policy, &request, principal.boundary.is_some())

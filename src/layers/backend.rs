@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(record["eventName"], "DisableKey");
         assert!(record.get("errorCode").is_none(), "{record:#}");
         let resolved = world.resolved(world.request("DescribeKey", &json!({"KeyId": ALIAS})));
-        assert_eq!(resolved.keys.main.as_ref().unwrap().key.state.name(), "Disabled");
+        assert_eq!(resolved.keys.main.as_ref().unwrap().key.local().unwrap().state.name(), "Disabled");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use futures_util::future::Either;
 use tower::{Layer, Service};
 
 use super::{Authorized, Inner};
-use crate::backend::local::Keys;
+use crate::backend::Keys;
 use crate::error::Error;
 use crate::kms::Answer;
 use crate::limits::{Charge, Limits, Throttled};
@@ -85,7 +85,7 @@ fn charge(authorized: &Authorized) -> Charge {
     let Keys { main, source, .. } = &authorized.keys;
     Charge {
         principal: authorized.access_key.principal.quota,
-        keys: [main, source].map(|found| found.as_ref().map(|found| found.key.quota)),
+        keys: [main, source].map(|found| found.as_ref().map(|found| found.key.quota())),
         class: authorized.input.operation().class(),
     }
 }

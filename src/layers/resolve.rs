@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Parsed, Step};
 use crate::aws::{AliasArn, Member, Resource};
-use crate::backend::local::{Keys, LocalBackend, Tokens};
+use crate::backend::Keys;
+use crate::backend::local::{LocalBackend, Tokens};
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::{Exception, Input};
@@ -39,7 +40,7 @@ impl Step<Parsed> for Resolve {
             context.draft.resource(AliasArn::new(context.region(), context.snapshot.account, name).as_str());
         }
         for found in keys.iter() {
-            context.draft.resource(&found.key.arn);
+            context.draft.resource(found.key.arn());
         }
         let tokens = self.0.open_grant_tokens(&input);
         Ok(Resolved { context, access_key, input, keys, tokens, held, _made_here: () })
@@ -68,7 +69,7 @@ mod tests {
         let world = World::new();
         let key = world.key();
         let resolved = world.resolved(world.request("DescribeKey", &json!({"KeyId": ALIAS})));
-        assert_eq!(resolved.keys.main.as_ref().unwrap().key.arn, key);
+        assert_eq!(*resolved.keys.main.as_ref().unwrap().key.arn(), key);
         drop(resolved);
         assert_eq!(resources(&world), [key.as_str()]);
     }

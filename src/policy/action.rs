@@ -71,6 +71,10 @@ impl ActionSet {
         self.0 >> number & 1 == 1
     }
 
+    pub(super) fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }

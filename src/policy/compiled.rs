@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::action::{ACTIONS, ActionSet};
+use super::asked::Reach;
 use super::decision::Reason;
 use super::document::Document;
 use super::index::{Listed, ResourceIndex, Subject};
@@ -27,6 +28,7 @@ pub struct Compiled {
     name: Box<str>,
     deny: ActionIndex,
     allow: ActionIndex,
+    pub(super) reach: Reach,
 }
 
 impl Compiled {
@@ -39,9 +41,9 @@ impl Compiled {
 
 impl From<Document> for Compiled {
     fn from(document: Document) -> Self {
-        let name = document.name.clone();
+        let (name, reach) = (document.name.clone(), Reach::of(&document.statements));
         let (deny, allow) = document.into_entries().partition(|entry| entry.statement.effect == Effect::Deny);
-        Self { deny: ActionIndex::new(deny), allow: ActionIndex::new(allow), name }
+        Self { deny: ActionIndex::new(deny), allow: ActionIndex::new(allow), name, reach }
     }
 }
 

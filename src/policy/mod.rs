@@ -35,6 +35,7 @@
 
 mod action;
 mod arn;
+mod asked;
 mod compiled;
 mod condition;
 mod context;
@@ -68,6 +69,7 @@ use std::fmt;
 use crate::aws::PrincipalNames;
 
 pub use action::ACTIONS;
+pub use asked::{KeyFacts, could_allow};
 pub use compiled::Compiled;
 pub use context::{RequestContext, Values};
 pub use decision::{Allowed, Decision, Granted, Reason, Subject, denied_message, foreign_message};

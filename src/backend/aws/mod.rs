@@ -3,6 +3,8 @@
 //! It holds the only credentials that AWS knows. What the layers before it have allowed is signed anew and sent as it
 //! came; what comes back is checked against what was allowed before it is let out.
 
+mod key;
 mod settings;
 
+pub use key::{KeyView, Metadata};
 pub use settings::{ConnectionSettings, EndpointSettings, LookUpSettings, Role, Settings, Timeouts, UpstreamSettings};

@@ -57,7 +57,7 @@ pub(super) fn create(directory: &Directory, input: &Input, keys: &Keys, now: Tim
 /// Plans `UpdateAlias`: the alias keeps its name and its date, and points to another key of the same kind.
 pub(super) fn update(directory: &Directory, input: &Input, keys: &Keys, now: Timestamp) -> Planned {
     let name = name(input)?;
-    let old = &keys.source.as_ref().ok_or_else(super::unresolved)?.key;
+    let old = keys.source.as_ref().and_then(|found| found.key.local()).ok_or_else(super::unresolved)?;
     let alias = unchanged(directory, &name, &old.arn)?;
     let key = super::current(directory, keys)?;
     if key.usage != old.usage {
@@ -119,9 +119,9 @@ pub(super) fn list(
     let index = &directory.region(region)?.aliases;
     let (entries, more) = match &keys.main {
         Some(found) => {
-            let names = found.key.aliases.iter().filter(|name| after.as_ref().is_none_or(|after| *name > after));
+            let names = found.key.aliases().iter().filter(|name| after.as_ref().is_none_or(|after| *name > after));
             let entries = names.filter_map(|name| Some((name, index.get(name.as_str())?)));
-            page.cut(entries.filter(|(_, aliased)| aliased.key.id() == found.key.id()))
+            page.cut(entries.filter(|(_, aliased)| aliased.key.id() == found.key.arn().id()))
         }
         None => page.cut(pages::following(index, after.as_ref())),
     };

@@ -34,7 +34,7 @@ impl LocalBackend {
     /// Answers `ReEncrypt`: the plaintext never leaves this function.
     pub(super) fn re_encrypt(&self, input: &Input, keys: &Keys) -> Result<Answer, Exception> {
         let destination = super::main_key(keys)?;
-        let source = &keys.source.as_ref().ok_or_else(super::unresolved)?.key;
+        let source = keys.source.as_ref().and_then(|found| found.key.local()).ok_or_else(super::unresolved)?;
         let blob = self.blob_of(input, source)?;
         usable(source, input.operation())?;
         usable(destination, input.operation())?;

@@ -85,11 +85,11 @@ pub use keys_import::{ImportFile, Imported};
 pub use manage::DEFAULT_PENDING_WINDOW_DAYS;
 pub use open::OpenError;
 pub use requester::{KeepsControl, Requester};
-pub use resolve::{Found, Keys, NamedBy};
 pub use rotation::DEFAULT_ROTATION_PERIOD_DAYS;
 pub use seeds::{SeedError, Seeds};
 pub use transport_key::{TransportKey, not_written};
 
+use super::Keys;
 use crate::audit::Writer;
 use crate::aws::{AliasName, KeyArn, Operation, Region};
 use crate::clock::Clock;
@@ -210,7 +210,7 @@ impl fmt::Debug for LocalBackend {
 
 /// The key that the request is about.
 fn main_key(keys: &Keys) -> Result<&Arc<KeyView>, Exception> {
-    keys.main.as_ref().map(|found| &found.key).ok_or_else(unresolved)
+    keys.main.as_ref().and_then(|found| found.key.local()).ok_or_else(unresolved)
 }
 
 /// That key as it is now.

@@ -2,75 +2,17 @@
 
 use std::sync::Arc;
 
+use super::super::{Found, Key, Keys, NamedBy, foreign};
 use super::blob::Blob;
 use super::directory::Regional;
 use super::key::{KeyView, Origin};
 use super::key_tag::KeyTagger;
 use super::records::Records;
 use super::{LocalBackend, Site, grant_pages, grants, import, multi_region, operations};
-use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Region, Resource};
+use crate::aws::{AliasArn, KeyArn, KeyRef, Member, Operation, Region};
 use crate::clock::Clock;
 use crate::credentials::PrincipalArn;
-use crate::grants::Grant;
 use crate::kms::{Exception, Input};
-use crate::policy;
-
-/// The keys of one request.
-#[derive(Debug, Default)]
-pub struct Keys {
-    /// The key that the call is about; for `ReEncrypt` the destination, for `Decrypt` without a `KeyId` the
-    /// ciphertext's, for `UpdateAlias` the one that the alias is to point to, for `DeleteAlias` the one it points to.
-    pub main: Option<Found>,
-    /// The key that something is taken from: that which `ReEncrypt`'s ciphertext is under, or `UpdateAlias`'s alias has
-    /// pointed to so far, or that which `UpdatePrimaryRegion` makes the primary key, if there is such a replica.
-    pub source: Option<Found>,
-    /// For `RetireGrant`: the grant, which says who may retire it.
-    pub grant: Option<Arc<Grant>>,
-}
-
-/// A key that was found.
-#[derive(Debug)]
-pub struct Found {
-    /// The key as it was then.
-    pub key: Arc<KeyView>,
-    /// How the request named it.
-    pub by: NamedBy,
-}
-
-/// How a request names a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NamedBy {
-    /// By its id or ARN, or by a token of a grant for it.
-    Key,
-    /// By this alias, with its prefix and without the rest of its ARN.
-    Alias(Box<str>),
-    /// By a ciphertext alone: whoever may not use the key is not told which one it is.
-    Ciphertext,
-    /// By a ciphertext alone that another store made, or nobody: whoever may not use the key is not told that it is
-    /// here.
-    ForeignCiphertext,
-}
-
-impl Found {
-    /// Whether a caller who may not use this key is answered as if it were not here.
-    #[must_use]
-    pub fn hidden(&self) -> bool {
-        matches!(self.by, NamedBy::ForeignCiphertext)
-    }
-}
-
-impl Keys {
-    /// The key that this member names.
-    #[must_use]
-    pub fn of(&self, operation: Operation, member: Member) -> Option<&Found> {
-        if operation.source() == Some(member) { self.source.as_ref() } else { self.main.as_ref() }
-    }
-
-    /// All of them, in the order of CloudTrail's `resources`: first what is taken from.
-    pub fn iter(&self) -> impl Iterator<Item = &Found> {
-        self.source.iter().chain(&self.main)
-    }
-}
 
 impl LocalBackend {
     /// Finds the keys that `input` is about, which `caller` sent to the KMS of `region`.
@@ -105,8 +47,9 @@ impl LocalBackend {
             }
             Operation::UpdatePrimaryRegion => {
                 let key = named(Member::KeyId)?;
-                let replica = key.as_ref().and_then(|found| multi_region::replica(&directory, &found.key, input));
-                (key, replica.map(|key| Found { key: Arc::clone(key), by: NamedBy::Key }))
+                let primary = key.as_ref().and_then(|found| found.key.local());
+                let replica = primary.and_then(|key| multi_region::replica(&directory, key, input));
+                (key, replica.map(|key| Found { key: Key::Local(Arc::clone(key)), by: NamedBy::Key }))
             }
             Operation::RetireGrant => return place.of_grant(input, caller, &self.records),
             Operation::ListRetirableGrants => {
@@ -117,7 +60,7 @@ impl LocalBackend {
             _ if !Self::serves(operation) => return Err(operations::not_served(operation)),
             _ => (operation.key().map(named).transpose()?.flatten(), None),
         };
-        Ok(Keys { main, source, grant: None })
+        Ok(Keys { main, source, ..Keys::none(self.site.account) })
     }
 }
 
@@ -194,14 +137,14 @@ impl Place<'_> {
                 Some(self.found(key.ok_or_else(Exception::invalid_grant_token)?, NamedBy::Key))
             }
         };
-        let key = main.as_ref().map(|found| &found.key).ok_or_else(super::unresolved)?;
+        let key = main.as_ref().and_then(|found| found.key.local()).ok_or_else(super::unresolved)?;
         let grant = grants::named(records, input, key, self.clock.now()).map_err(|refused| {
             // Without a grant of it, a caller of another account is not told that the key is here.
             let by_id = input.string(Member::GrantToken).is_none();
             let told = !by_id || key.arn.account() == caller.account();
             if told { refused } else { foreign(input.operation(), Member::KeyId, caller) }
         })?;
-        Ok(Keys { main, source: None, grant: Some(grant) })
+        Ok(Keys { main, grant: Some(grant), ..Keys::none(self.site.account) })
     }
 
     /// The key as it is now: imported material that has expired is not there any more, also where its removal is yet to
@@ -211,7 +154,7 @@ impl Place<'_> {
             Origin::AwsKms => Arc::clone(key),
             Origin::External => import::without_expired(key, self.clock.now()),
         };
-        Found { key, by }
+        Found { key: Key::Local(key), by }
     }
 
     /// The key that an alias to be changed points to. The alias is what the call is about and does not name a key to be
@@ -237,14 +180,6 @@ impl Place<'_> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// A key of another account that is not here, or cannot be meant by this operation. Whether there is one is not told.
-fn foreign(operation: Operation, member: Member, caller: &PrincipalArn) -> Exception {
-    let permissions = operation.permissions();
-    let on_key = permissions.iter().find(|permission| permission.resource == Resource::Key(member));
-    let action = on_key.or(permissions.first()).map_or("", |permission| permission.action);
-    Exception::access_denied(policy::foreign_message(caller.caller(), action, policy::Subject::Resource("")))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use http::header::{REFERER, USER_AGENT};
 
 use crate::aws::{AliasName, Arn, EncryptionContext, Member, Operation};
 use crate::backend::local::{
-    DEFAULT_EXPIRATION_MODEL, DEFAULT_ROTATION_PERIOD_DAYS, ENCRYPTION_ALGORITHM, Found, KeySpec, KeyUsage, Keys,
-    NamedBy, Origin,
+    DEFAULT_EXPIRATION_MODEL, DEFAULT_ROTATION_PERIOD_DAYS, ENCRYPTION_ALGORITHM, KeySpec, KeyUsage, Origin,
 };
+use crate::backend::{Found, Keys, NamedBy};
 use crate::credentials::Principal;
 use crate::grants::Constraint;
 use crate::kms::Input;
@@ -129,7 +129,9 @@ impl Facts<'_> {
 
     fn re_encrypt_on_same_key(&self) -> Values<'_> {
         match (&self.keys.source, &self.keys.main) {
-            (Some(source), Some(destination)) => Values::boolean(source.key.arn == destination.key.arn),
+            (Some(source), Some(destination)) => Values::boolean(source.key.arn() == destination.key.arn()),
+            // The answer will tell.
+            (None, _) if self.keys.told_by_answer && self.input.operation() == Operation::ReEncrypt => Values::Unknown,
             _ => Values::Absent,
         }
     }
@@ -193,7 +195,7 @@ impl Facts<'_> {
     }
 
     /// Of the key, or of the one to be.
-    fn multi_region_key_type(&self) -> Option<&'static str> {
+    fn multi_region_key_type(&self) -> Option<&str> {
         let (primary, replica) = (Some("PRIMARY"), Some("REPLICA"));
         if self.replicated().is_some() {
             return replica;
@@ -201,9 +203,7 @@ impl Facts<'_> {
         if self.input.operation() == Operation::CreateKey {
             return primary.filter(|_| self.input.boolean(Member::MultiRegion).unwrap_or_default());
         }
-        let key = &self.found?.key;
-        key.multi_region.as_ref()?;
-        if key.is_replica() { replica } else { primary }
+        self.found?.key.multi_region_key_type()
     }
 
     /// Facts of the key, or for `CreateKey` and a replica of the key to be.
@@ -225,16 +225,18 @@ impl Facts<'_> {
             Key::MultiRegion if creating => {
                 Values::boolean(self.input.boolean(Member::MultiRegion).unwrap_or_default())
             }
-            Key::KeySpec | Key::CustomerMasterKeySpec => Values::optional(found.map(|found| found.key.spec.name())),
-            Key::KeyUsage | Key::CustomerMasterKeyUsage => Values::optional(found.map(|found| found.key.usage.name())),
-            Key::KeyOrigin => Values::optional(found.map(|found| found.key.origin.name())),
-            Key::MultiRegion => found.map_or(Values::Absent, |found| Values::boolean(found.key.id().multi_region())),
+            Key::KeySpec | Key::CustomerMasterKeySpec => Values::optional(found.and_then(|found| found.key.spec())),
+            Key::KeyUsage | Key::CustomerMasterKeyUsage => Values::optional(found.and_then(|found| found.key.usage())),
+            Key::KeyOrigin => Values::optional(found.and_then(|found| found.key.origin())),
+            Key::MultiRegion => {
+                found.map_or(Values::Absent, |found| Values::boolean(found.key.arn().id().multi_region()))
+            }
             Key::MultiRegionKeyType => Values::optional(self.multi_region_key_type()),
             Key::ResourceAliases => {
-                Values::many(self.found.into_iter().flat_map(|found| &found.key.aliases).map(AliasName::as_str))
+                Values::many(self.found.into_iter().flat_map(|found| found.key.aliases()).map(AliasName::as_str))
             }
             Key::ResourceTag(name) => {
-                single(self.found.into_iter().flat_map(|found| found.key.tags.values(name.as_str())))
+                single(self.found.into_iter().flat_map(|found| found.key.tags().values(name.as_str())))
             }
             // Of a key, an alias or a retiring principal.
             Key::ResourceAccount => Values::optional(Arn::parse(self.resource).ok().map(|arn| arn.account)),
@@ -273,7 +275,7 @@ impl Facts<'_> {
             Key::RequestedRegion => {
                 let elsewhere = self.replicated().and_then(|_| self.input.string(Member::ReplicaRegion));
                 // What `UpdatePrimaryRegion` does to the replica it does where the replica is.
-                let there = self.found.map_or(context.region(), |found| found.key.arn.region());
+                let there = self.found.map_or(context.region(), |found| found.key.arn().region());
                 Values::one(elsewhere.unwrap_or(there.as_str()))
             }
             Key::UserAgent => header(context.headers.get(USER_AGENT)),

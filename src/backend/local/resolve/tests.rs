@@ -145,7 +145,7 @@ fn a_ciphertext_names_its_key_where_the_request_names_none() {
     let blob = local.encrypt(&key, "aGVsbG8=", &json!({}));
     let keys = found(&local, Operation::Decrypt, &json!({"CiphertextBlob": blob}));
     let main = keys.main.as_ref().unwrap();
-    assert_eq!((&main.key.arn, &main.by), (&key, &NamedBy::Ciphertext));
+    assert_eq!((main.key.arn(), &main.by), (&key, &NamedBy::Ciphertext));
     let body = json!({"CiphertextBlob": blob, "DestinationKeyId": "alias/orders"});
     let keys = found(&local, Operation::ReEncrypt, &body);
     let by: Vec<_> = keys.iter().map(|found| &found.by).collect();
