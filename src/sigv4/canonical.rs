@@ -59,7 +59,7 @@ pub(super) fn head(line: RequestLine<'_>, signed: SignedHeaders<'_>, headers: &H
 
 /// A header's value without outer blanks, each inner run of them one space. Blanks are space and tab: a
 /// `HeaderValue` holds no other white space, and what is not ASCII is no blank.
-fn push_value(out: &mut Vec<u8>, value: &[u8]) {
+pub(super) fn push_value(out: &mut Vec<u8>, value: &[u8]) {
     let value = value.trim_ascii();
     // Nearly every value that is signed has no blank.
     if memchr2(b' ', b'\t', value).is_none() {
@@ -86,8 +86,17 @@ pub(super) fn string_to_sign(amz_date: &str, scope: &str, canonical_request: &[u
 
 /// SHA-256 in lower-case hexadecimal.
 pub(super) fn hex_sha256(bytes: &[u8]) -> [u8; 64] {
-    let (mut hash, mut text) = ([0; 32], [0; 64]);
+    hex(&sha256(bytes))
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    text.copy_from_slice(hexadecimal::digits(&hash).as_flattened());
+    hash
+}
+
+pub(super) fn hex(hash: &[u8; 32]) -> [u8; 64] {
+    let mut text = [0; 64];
+    text.copy_from_slice(hexadecimal::digits(hash).as_flattened());
     text
 }

@@ -10,7 +10,7 @@ use super::authorization::Authorization;
 use super::canonical::{self, RequestLine};
 use super::error::quoted;
 use super::signed_headers::SignedHeaders;
-use super::{AcceptedHosts, Error, ScopeDate, SigningKey, date};
+use super::{AcceptedHosts, Error, PayloadHash, ScopeDate, SigningKey, date};
 use crate::aws::{AccessKeyId, Regions, ServedRegion};
 use crate::clock::Timestamp;
 
@@ -64,7 +64,18 @@ pub fn claimed_access_key_id(headers: &HeaderMap) -> Option<&str> {
 
 /// The proof that a request's signature was verified over the bytes received.
 #[derive(Debug)]
-pub struct Verified(());
+pub struct Verified {
+    payload: PayloadHash,
+    _verified: (),
+}
+
+impl Verified {
+    /// The hash of the body that was verified: who signs the same bytes again need not hash them again.
+    #[must_use]
+    pub const fn payload(&self) -> &PayloadHash {
+        &self.payload
+    }
+}
 
 impl<'h> Claim<'h> {
     /// Checks everything but the key and the signature, in the order in which AWS does; last what AWS has no
@@ -137,8 +148,8 @@ impl<'h> Claim<'h> {
     ///
     /// [`Error::Mismatch`].
     pub fn verify(self, key: &SigningKey, body: &[u8]) -> Result<Verified, Error> {
-        let payload = canonical::hex_sha256(body);
-        if self.content_sha256.is_some_and(|sent| sent.as_bytes() != payload) {
+        let payload = PayloadHash::of(body);
+        if self.content_sha256.is_some_and(|sent| sent.as_bytes() != payload.hex()) {
             return Err(Error::Mismatch("x-amz-content-sha256 is not the SHA-256 of the body".into()));
         }
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -147,10 +158,10 @@ impl<'h> Claim<'h> {
             return Err(Error::Mismatch("the signature is not 64 lower-case hexadecimal digits".into()));
         }
         let mut canonical_request = self.canonical_head;
-        canonical_request.extend_from_slice(&payload);
+        canonical_request.extend_from_slice(&payload.hex());
         let string_to_sign = canonical::string_to_sign(&self.amz_date, self.scope, &canonical_request);
         if key.signed(&string_to_sign, self.signature) {
-            Ok(Verified(()))
+            Ok(Verified { payload, _verified: () })
         } else {
             Err(Error::Mismatch("another key, or another request, was signed".into()))
         }

@@ -54,9 +54,10 @@ pub(super) fn read<'h>(name: &HeaderName, headers: &'h HeaderMap) -> Result<(Tim
     http_date.map(|date| (date, Cow::Owned(date.basic().to_string()))).ok_or_else(|| Error::MalformedDate(quoted(text)))
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`, of the three forms of RFC 9110 the one that may be sent; botocore writes the
+/// Reads `Sun, 06 Nov 1994 08:49:37 GMT`, of the three forms of RFC 9110 the one that may be sent; botocore writes the
 /// zone as `-0000`. Written again it must be the same text, so that no leniency of a parser is ours.
-fn http_date(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn http_date(text: &str) -> Option<Timestamp> {
     const FORMAT: StaticFormatDescription =
         format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second]");
     let moment = text.strip_suffix(" GMT").or_else(|| text.strip_suffix(" -0000"))?;

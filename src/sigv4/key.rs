@@ -26,7 +26,11 @@ impl SigningKey {
 
     /// Whether `signature` is the signature of `string_to_sign`, in constant time.
     pub(super) fn signed(&self, string_to_sign: &[u8], signature: &str) -> bool {
-        let right = aws_sigv4::sign::v4::calculate_signature(self.0.expose(), string_to_sign);
-        crate::secret::same(right.as_bytes(), signature.as_bytes())
+        crate::secret::same(self.sign(string_to_sign).as_bytes(), signature.as_bytes())
+    }
+
+    /// The signature of `string_to_sign`, in lower-case hexadecimal.
+    pub(super) fn sign(&self, string_to_sign: &[u8]) -> String {
+        aws_sigv4::sign::v4::calculate_signature(self.0.expose(), string_to_sign)
     }
 }

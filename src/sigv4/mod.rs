@@ -1,8 +1,10 @@
-//! Verifies SigV4 signatures of requests to one AWS service (AWS General Reference, "Signature Version 4").
+//! Verifies SigV4 signatures of requests to one AWS service (AWS General Reference, "Signature Version 4"), and signs
+//! the gateway's own.
 //!
 //! [`Claim::read`] checks all that the head alone can show, in AWS's order; [`Claim::verify`] then checks the
-//! signature over the bytes received and is the only maker of [`Verified`]. Pure: no clock, no look-ups, no
-//! configuration. The signature that would have been right never leaves [`Claim::verify`].
+//! signature over the bytes received and is the only maker of [`Verified`]. [`sign()`] makes the head of a request that
+//! the gateway sends on. Pure: no clock, no look-ups, no configuration. The signature that would have been right never
+//! leaves [`Claim::verify`].
 //!
 //! Architecture invariant: nothing but a verified signature makes a [`Verified`].
 
@@ -13,13 +15,17 @@ mod date;
 mod error;
 mod hosts;
 mod key;
+mod payload_hash;
+mod sign;
 mod signed_headers;
 
 pub use claim::{Claim, Expected, Verified, claimed_access_key_id};
-pub use date::ScopeDate;
+pub use date::{ScopeDate, http_date};
 pub use error::Error;
 pub use hosts::{AcceptedHosts, InvalidHost};
 pub use key::SigningKey;
+pub use payload_hash::PayloadHash;
+pub use sign::{SigningCredentials, Target, sign};
 
 /// The parts of `text` between ASCII characters, whose places are given in order. As `str::split`, which would look
 /// for them by itself, several times more slowly.

@@ -1,16 +1,17 @@
 //! The verifier against AWS's own vectors ([`suite`], [`vectors`]), against hostile changes of a valid request
-//! ([`hostile`]), and against whatever a generator thinks of ([`properties`]); here what they share, and what has
-//! to be accepted.
+//! ([`hostile`]), and against whatever a generator thinks of ([`properties`]); the signer against AWS's own
+//! ([`signing`]); here what they share, and what has to be accepted.
 
 mod hostile;
 mod properties;
+mod signing;
 mod suite;
 mod vectors;
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SigningSettings};
 use aws_sigv4::sign::v4;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -62,7 +63,7 @@ fn signed_for(at: Timestamp, body: &[u8], more: &[(&str, &str)], region: &str, s
     plain.extend_from_slice(more);
     let request =
         SignableRequest::new("POST", format!("https://{HOST}/"), plain.iter().copied(), SignableBody::Bytes(body));
-    let (instructions, _) = sign(request.unwrap(), &params).unwrap().into_parts();
+    let (instructions, _) = http_request::sign(request.unwrap(), &params).unwrap().into_parts();
     let mut headers = HeaderMap::new();
     for (name, value) in plain.into_iter().chain(instructions.headers()) {
         headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());

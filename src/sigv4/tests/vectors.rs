@@ -10,26 +10,30 @@ use super::*;
 const FILE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/botocore_sigv4.json"));
 
 #[derive(Deserialize)]
-struct File {
-    secret_access_key: String,
-    vectors: Vec<Vector>,
+pub(super) struct File {
+    pub(super) secret_access_key: String,
+    pub(super) vectors: Vec<Vector>,
 }
 
 #[derive(Deserialize)]
-struct Vector {
-    name: String,
-    region: String,
-    now: String,
+pub(super) struct Vector {
+    pub(super) name: String,
+    pub(super) region: String,
+    pub(super) now: String,
     headers: Vec<(String, String)>,
-    body: String,
-    canonical_request: String,
+    pub(super) body: String,
+    pub(super) canonical_request: String,
     string_to_sign: String,
     signature: String,
 }
 
+pub(super) fn file() -> File {
+    serde_json::from_str(FILE).unwrap()
+}
+
 #[test]
 fn what_botocore_signs_is_computed_alike_and_accepted() {
-    let file: File = serde_json::from_str(FILE).unwrap();
+    let file = file();
     for vector in &file.vectors {
         check(vector, &file.secret_access_key);
     }
@@ -62,7 +66,7 @@ fn check(vector: &Vector, secret: &str) {
 }
 
 /// The headers as they arrive: without the blanks around their values, which hyper takes away.
-fn headers(vector: &Vector) -> HeaderMap {
+pub(super) fn headers(vector: &Vector) -> HeaderMap {
     let header = |(name, value): &(String, String)| {
         (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.trim().as_bytes()).unwrap())
     };
