@@ -5,6 +5,8 @@
 
 mod key;
 mod settings;
+mod skew;
 
 pub use key::{KeyView, Metadata};
 pub use settings::{ConnectionSettings, EndpointSettings, LookUpSettings, Role, Settings, Timeouts, UpstreamSettings};
+pub use skew::Skew;
