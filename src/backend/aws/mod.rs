@@ -8,5 +8,10 @@ mod settings;
 mod skew;
 
 pub use key::{KeyView, Metadata};
+mod credentials;
+mod settings;
+mod skew;
+
+pub use credentials::{Chain, CredentialSource, Credentials, NoCredentials, default_chain};
 pub use settings::{ConnectionSettings, EndpointSettings, LookUpSettings, Role, Settings, Timeouts, UpstreamSettings};
 pub use skew::Skew;
