@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 
 /// The members of one request, each of its type and within its bounds.
 ///
-/// Blobs are wiped when this is dropped.
+/// Blobs and secrets are wiped when this is dropped; nobody asks for a secret.
 pub struct Input {
     operation: Operation,
     members: Members,
@@ -26,10 +26,30 @@ impl Input {
     /// `SerializationException` for what is not JSON, names a member twice or has a member of another type, whatever
     /// stands first in the body; else `ValidationException` with all broken bounds.
     pub fn parse(operation: Operation, body: &[u8]) -> Result<Self, Exception> {
+        Self::read(operation, body, |fields, members, faults| validation::check(fields, members, "", faults))
+    }
+
+    /// Reads `body` as a request for `operation` that KMS itself will answer: it keeps its own bounds, which may be
+    /// wider than those known here. A text may be of any length and no value of its enum, and what is required may be
+    /// missing: whoever judges by a member must be ready for all that.
+    ///
+    /// # Errors
+    ///
+    /// `SerializationException` exactly as [`Self::parse`]: no request is read in two ways. `ValidationException` for
+    /// a `null` in a list or map, for which no value stands here.
+    pub fn parse_to_forward(operation: Operation, body: &[u8]) -> Result<Self, Exception> {
+        Self::read(operation, body, |_, _, _| {})
+    }
+
+    fn read(
+        operation: Operation,
+        body: &[u8],
+        check: impl FnOnce(&'static [Field], &Members, &mut Faults),
+    ) -> Result<Self, Exception> {
         let fields = model::fields(operation);
         let mut faults = Faults::default();
         let members = parse::read(fields, body, &mut faults)?;
-        validation::check(fields, &members, "", &mut faults);
+        check(fields, &members, &mut faults);
         faults.into_result()?;
         Ok(Self { operation, members })
     }
@@ -40,13 +60,13 @@ impl Input {
         self.operation
     }
 
-    /// A string or enum value.
+    /// A string or enum value. An enum's value that is not known here is there as it was sent.
     #[must_use]
     pub fn string(&self, member: Member) -> Option<&str> {
         self.members.string(member)
     }
 
-    /// An integer, within its bounds.
+    /// An integer, within its bounds where these were checked.
     #[must_use]
     pub fn integer(&self, member: Member) -> Option<i64> {
         match self.members.get(member) {
@@ -123,26 +143,26 @@ impl Input {
     /// The contexts that `CreateGrant`'s `Constraints` want, if they were sent: exactly this one, and at least this one.
     #[must_use]
     pub fn constraints(&self) -> [Option<&EncryptionContext>; 2] {
-        let context = |member| match self.members.get(Member::Constraints) {
-            Some(Node::Structure(members)) => match members.get(member) {
-                Some(Node::Context(context)) => Some(context),
-                _ => None,
-            },
+        let context = |member| match self.members.structure(Member::Constraints)?.get(member) {
+            Some(Node::Context(context)) => Some(context),
             _ => None,
         };
         [Member::EncryptionContextEquals, Member::EncryptionContextSubset].map(context)
     }
 
+    /// The resource for which a service may use the grant that `CreateGrant` asks for, by its `Constraints`.
+    #[must_use]
+    pub fn source_arn(&self) -> Option<&str> {
+        self.members.structure(Member::Constraints)?.string(Member::SourceArn)
+    }
+
     /// The enclave that the answer is for.
     #[must_use]
     pub fn recipient(&self) -> Option<Recipient<'_>> {
-        match self.members.get(Member::Recipient) {
-            Some(Node::Structure(members)) => Some(Recipient {
-                key_encryption_algorithm: members.string(Member::KeyEncryptionAlgorithm),
-                attestation_document: members.blob(Member::AttestationDocument),
-            }),
-            _ => None,
-        }
+        self.members.structure(Member::Recipient).map(|members| Recipient {
+            key_encryption_algorithm: members.string(Member::KeyEncryptionAlgorithm),
+            attestation_document: members.blob(Member::AttestationDocument),
+        })
     }
 
     /// Appends CloudTrail's `requestParameters` of this request: names in lowerCamelCase, values as sent, never a
@@ -183,6 +203,13 @@ pub struct Recipient<'a> {
 }
 
 impl Members {
+    fn structure(&self, member: Member) -> Option<&Self> {
+        match self.get(member) {
+            Some(Node::Structure(members)) => Some(members),
+            _ => None,
+        }
+    }
+
     fn string(&self, member: Member) -> Option<&str> {
         match self.get(member) {
             Some(Node::Text(text)) => Some(text),
@@ -223,7 +250,8 @@ fn write_members(fields: &'static [Field], members: &Members, out: &mut String) 
 
 /// Whether the audit record may show the member.
 const fn recorded(field: &Field) -> bool {
-    !matches!(field.shape, Shape::Blob { .. }) && !matches!(field.member, Member::GrantTokens | Member::GrantToken)
+    !matches!(field.shape, Shape::Blob { .. } | Shape::Secret { .. })
+        && !matches!(field.member, Member::GrantTokens | Member::GrantToken)
 }
 
 fn write_value(shape: &'static Shape, node: &Node, out: &mut String) {
@@ -245,7 +273,9 @@ fn write_value(shape: &'static Shape, node: &Node, out: &mut String) {
         (Node::Structures(elements), Shape::Structures(Shape::Structure(fields))) => {
             write_all(out, ['[', ']'], elements, |out, members| write_members(fields, members, out));
         }
-        (Node::Null | Node::Blob(_) | Node::Structure(_) | Node::Structures(_), _) => out.push_str("null"),
+        (Node::Null | Node::Blob(_) | Node::Secret(_) | Node::Structure(_) | Node::Structures(_), _) => {
+            out.push_str("null")
+        }
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) enum Node {
     Text(String),
     /// One of an enum's values.
     Choice(&'static str),
+    Secret(Secret<String>),
     Integer(i64),
     Boolean(bool),
     Timestamp(Timestamp),
@@ -190,7 +191,7 @@ impl Slot<'_, '_> {
     /// boolean, is by analogy and not verified; what is said of a timestamp was seen at another service (X-Ray).
     fn mismatch<E: serde::de::Error>(self, token: &'static str) -> E {
         let wanted = match self.shape {
-            Shape::Text { .. } | Shape::Choice(_) => "a String",
+            Shape::Text { .. } | Shape::Choice(_) | Shape::Secret { .. } => "a String",
             Shape::Integer { .. } => "an Integer",
             Shape::Boolean => "a Boolean",
             Shape::Timestamp => "milliseconds since epoch",
@@ -264,6 +265,7 @@ impl<'de> Visitor<'de> for Slot<'_, '_> {
                 .iter()
                 .find(|value| **value == text)
                 .map_or_else(|| Node::Text(text.to_owned()), |value| Node::Choice(value))),
+            Shape::Secret { .. } => Ok(Node::Secret(Secret::new(text.to_owned()))),
             Shape::Blob { .. } => decode(text).map(Node::Blob).map_err(|fault| {
                 let detail = format!("`{}` is not base64: {fault}", self.member.name());
                 self.reader.refuse(Exception::bare(ExceptionKind::Serialization).with_detail(detail))

@@ -1,12 +1,13 @@
 //! The model's bounds, all of them at once, in the words of AWS's validation.
 //!
-//! The value of a blob is never repeated: it may be plaintext.
+//! The value of a blob is never repeated: it may be plaintext. Neither is that of a secret.
 
 use std::fmt::{self, Display, Write as _};
 
 use super::exception::Exception;
 use super::model::{ENCRYPTION_CONTEXT_BYTES, Field, Need, Shape};
 use super::parse::{Members, Node};
+use super::pattern::Pattern;
 use crate::aws::Member;
 
 /// AWS's front end stops collecting there (not verified for KMS).
@@ -125,6 +126,11 @@ fn check_value(field: &'static Field, node: &Node, prefix: &str, faults: &mut Fa
                 }
             }
         }
+        (Shape::Secret { min, max, pattern }, Node::Secret(text)) => {
+            for constraint in text_faults(text.expose(), *min, *max, *pattern) {
+                faults.broken(None, &path, format_args!("{constraint}"));
+            }
+        }
         (Shape::Integer { min, max }, Node::Integer(value)) => {
             if value < min {
                 faults.broken(Some(value), &path, format_args!("have value greater than or equal to {min}"));
@@ -185,18 +191,20 @@ fn check_texts(path: &Path<'_>, most: usize, element: &'static Shape, texts: &[S
 /// The constraints of a shape for texts that `text` breaks.
 fn broken_by(shape: &'static Shape, text: &str) -> Vec<String> {
     match shape {
-        Shape::Text { min, max, pattern } => {
-            let mut broken = length(text.chars().count(), *min, *max);
-            if let Some(pattern) = pattern.filter(|pattern| !(pattern.matches)(text)) {
-                broken.push(format!("satisfy regular expression pattern: {}", pattern.text));
-            }
-            broken
-        }
+        Shape::Text { min, max, pattern } => text_faults(text, *min, *max, *pattern),
         Shape::Choice(values) if !values.contains(&text) => {
             vec![format!("satisfy enum value set: [{}]", values.join(", "))]
         }
         _ => Vec::new(),
     }
+}
+
+fn text_faults(text: &str, min: usize, max: usize, pattern: Option<&'static Pattern>) -> Vec<String> {
+    let mut broken = length(text.chars().count(), min, max);
+    if let Some(pattern) = pattern.filter(|pattern| !(pattern.matches)(text)) {
+        broken.push(format!("satisfy regular expression pattern: {}", pattern.text));
+    }
+    broken
 }
 
 fn length(length: usize, min: usize, max: usize) -> Vec<String> {

@@ -167,7 +167,7 @@ fn a_target_that_names_no_operation_is_refused_by_its_name_alone() {
 fn an_operation_that_is_not_served_says_so() {
     let gateway = Site::new().start();
     let body = json!({"KeyId": "alias/x", "Message": "AA==", "SigningAlgorithm": "ECDSA_SHA_256",
-        "MacAlgorithm": "HMAC_SHA_256"});
+        "MacAlgorithm": "HMAC_SHA_256", "CustomKeyStoreId": "cks-1"});
     for operation in ["Sign", "GenerateMac", "GetPublicKey", "ConnectCustomKeyStore"] {
         let answer = gateway.call(&gateway.site.admin, operation, &body);
         let refusal = answer.refused();

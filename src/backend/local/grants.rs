@@ -161,6 +161,7 @@ pub(super) fn principal(text: &str) -> Result<PrincipalNames, Exception> {
 /// The grant that is asked for, if the request contradicts neither itself nor the key.
 fn asked(c: &Change<'_>, key: &KeyView) -> Result<Grant, Exception> {
     let input = c.input;
+    to_no_service(input)?;
     let of = |member| input.string(member).map(|text| known(c.requester, c.site, text)).transpose();
     let (grantee, retiring) = (of(Member::GranteePrincipal)?, of(Member::RetiringPrincipal)?);
     let operations = operations(input, key)?;
@@ -175,6 +176,15 @@ fn asked(c: &Change<'_>, key: &KeyView) -> Result<Grant, Exception> {
         operations,
         constraint: constraint(input, key)?,
     })
+}
+
+/// A grant without what was asked for would allow more than was meant.
+fn to_no_service(input: &Input) -> Result<(), Exception> {
+    let services = [Member::GranteeServicePrincipal, Member::RetiringServicePrincipal];
+    if services.into_iter().any(|member| input.string(member).is_some()) || input.source_arn().is_some() {
+        return Err(Exception::unsupported("Grants to AWS services are not served by kmsgate's local backend."));
+    }
+    Ok(())
 }
 
 /// A principal that is there, or may be. KMS knows all of them.

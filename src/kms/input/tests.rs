@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::kms::ExceptionKind;
 
+mod forward;
 mod management;
+mod secrets;
 
 const OP: Operation = Operation::GenerateDataKeyWithoutPlaintext;
 
@@ -516,18 +518,11 @@ fn records_name_members_as_cloudtrail_does_and_hide_what_is_secret() {
     }
 }
 
-#[test]
-fn an_operation_without_a_model_takes_no_members() {
-    let input = parse(Operation::ConnectCustomKeyStore, &json!({"CustomKeyStoreId": "x"})).unwrap();
-    assert_eq!(input.string(Member::CustomKeyStoreId), None);
-    assert_eq!(recorded(&input), "=null");
-    assert_eq!(refusal(Operation::ConnectCustomKeyStore, "[").0, ExceptionKind::Serialization);
-}
-
 proptest::proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(at in 0..Operation::ALL.len(), body: Vec<u8>) {
         let _ = Input::parse(Operation::ALL[at], &body);
+        let _ = Input::parse_to_forward(Operation::ALL[at], &body);
     }
 
     #[test]
@@ -535,7 +530,14 @@ proptest::proptest! {
         at in 0..Operation::ALL.len(),
         body in r#"\{("(KeyId|Tags|Recipient|EncryptionContext|CiphertextBlob|X)":([\[\]{}",:0-9a-z\\.-]{0,9}|null|\{\}|"[A-Za-z+/=]{0,8}"),?){0,5}\}?"#,
     ) {
-        let _ = Input::parse(Operation::ALL[at], body.as_bytes());
+        let read = Input::parse(Operation::ALL[at], body.as_bytes());
+        let to_forward = Input::parse_to_forward(Operation::ALL[at], body.as_bytes());
+        match (read, to_forward) {
+            (Ok(read), Ok(to_forward)) => proptest::prop_assert_eq!(recorded(&read), recorded(&to_forward)),
+            (Err(refusal), Ok(_)) => proptest::prop_assert_eq!(refusal.kind(), ExceptionKind::Validation),
+            (Err(read), Err(to_forward)) => proptest::prop_assert_eq!(read.kind(), to_forward.kind()),
+            (Ok(_), Err(refusal)) => proptest::prop_assert!(false, "only forwarding refuses: {refusal}"),
+        }
     }
 
     #[test]

@@ -171,6 +171,20 @@ fn what_contradicts_itself_or_the_key_is_refused() {
 }
 
 #[test]
+fn what_only_a_grant_to_a_service_has_is_not_left_out_of_the_grant() {
+    let (local, key) = with_key();
+    for more in [
+        json!({"GranteeServicePrincipal": "orders.amazonaws.com"}),
+        json!({"RetiringServicePrincipal": "orders.amazonaws.com"}),
+        json!({"Constraints": {"SourceArn": "arn:aws:sns:us-east-1:111122223333:topic"}}),
+    ] {
+        let refusal = local.refusal(Operation::CreateGrant, &request(&key, more));
+        assert!(refusal.starts_with("UnsupportedOperationException: Grants to AWS services"), "{refusal}");
+    }
+    assert_eq!(listed(&local, &key), [Value::Null; 0]);
+}
+
+#[test]
 fn a_principal_has_to_be_one_that_can_be_granted_something_and_is_there() {
     let (local, key) = with_key();
     let made = |more| local.call(Operation::CreateGrant, &request(&key, more)).map_err(|refused| refused.kind().name());

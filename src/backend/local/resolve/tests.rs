@@ -162,7 +162,9 @@ fn what_is_not_served_says_so_and_everything_that_is_served_is_answered() {
         "Policy": "{}", "Tags": [], "TagKeys": [], "ReplicaRegion": "eu-west-1", "PrimaryRegion": "eu-west-1",
         "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048", "ImportToken": "AA==",
         "EncryptedKeyMaterial": "AA==", "Message": "AA==", "SigningAlgorithm": "ECDSA_SHA_256", "Signature": "AA==",
-        "MacAlgorithm": "HMAC_SHA_256", "Mac": "AA==", "KeyAgreementAlgorithm": "ECDH", "PublicKey": "AA=="});
+        "MacAlgorithm": "HMAC_SHA_256", "Mac": "AA==", "KeyAgreementAlgorithm": "ECDH", "PublicKey": "AA==",
+        "EncapsulationAlgorithm": "ML_KEM", "SharedSecretCiphertextBlob": "AA==", "CustomKeyStoreId": "cks-1",
+        "CustomKeyStoreName": "store"});
     for operation in Operation::ALL.iter().copied().filter(|operation| !LocalBackend::serves(*operation)) {
         let refusal = local.refusal(operation, &body);
         assert!(refusal.starts_with("UnsupportedOperationException: "), "{operation:?}: {refusal}");

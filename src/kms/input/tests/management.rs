@@ -64,6 +64,15 @@ fn whole() -> Vec<(Operation, Value)> {
                 "Recipient": {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": "AQID"}}),
         ),
         (Op::GetKeyLastUsage, json!({"KeyId": "k"})),
+        (
+            Op::Encapsulate,
+            json!({"KeyId": "k", "EncapsulationAlgorithm": "ML_KEM", "GrantTokens": ["t"], "DryRun": true}),
+        ),
+        (
+            Op::Decapsulate,
+            json!({"KeyId": "k", "SharedSecretCiphertextBlob": "AQID", "EncapsulationAlgorithm": "ML_KEM",
+                "GrantTokens": ["t"], "DryRun": true}),
+        ),
     ]
 }
 
@@ -113,6 +122,8 @@ fn what_is_required_is_missed_by_name() {
         (Op::VerifyMac, &["message", "keyId", "macAlgorithm", "mac"]),
         (Op::DeriveSharedSecret, &["keyId", "keyAgreementAlgorithm", "publicKey"]),
         (Op::GetKeyLastUsage, &["keyId"]),
+        (Op::Encapsulate, &["keyId", "encapsulationAlgorithm"]),
+        (Op::Decapsulate, &["keyId", "sharedSecretCiphertextBlob", "encapsulationAlgorithm"]),
     ];
     assert_eq!(required.len(), whole().len());
     for (operation, members) in required {
@@ -159,6 +170,7 @@ fn every_length_has_both_sides_of_its_bounds() {
         (Op::VerifyMac, "Message", bytes, 1, 4096),
         (Op::VerifyMac, "Mac", bytes, 1, 6144),
         (Op::DeriveSharedSecret, "PublicKey", bytes, 1, 8192),
+        (Op::Decapsulate, "SharedSecretCiphertextBlob", bytes, 1, 6144),
     ];
     for (operation, body) in whole() {
         if body.get("KeyId").is_some() {
@@ -506,4 +518,23 @@ fn records_have_what_cloudtrail_has() {
         let record: Value = serde_json::from_str(record.strip_prefix('=').unwrap()).unwrap();
         assert_eq!(record, expected, "{operation:?}");
     }
+}
+
+#[test]
+fn what_is_newer_than_the_rest_of_its_operation_is_read_and_recorded() {
+    let keys = json!({"Limit": 7, "ResourceOwners": ["SELF", "OTHER_ACCOUNTS_VIA_RAM"]});
+    let read = parse(Operation::ListKeys, &keys).unwrap();
+    assert_eq!(recorded(&read), r#"={"limit":7,"resourceOwners":["SELF","OTHER_ACCOUNTS_VIA_RAM"]}"#);
+    assert!(faults(Operation::ListKeys, &json!({"ResourceOwners": ["NOBODY"]})).contains("'resourceOwners'"));
+
+    let mut grant = json!({"KeyId": "k", "GranteePrincipal": "p", "Operations": ["Decrypt"],
+        "GranteeServicePrincipal": "a.amazonaws.com", "RetiringServicePrincipal": "b.amazonaws.com",
+        "Constraints": {"SourceArn": "arn:aws:s3:::bucket"}});
+    assert!(faults(Operation::CreateGrant, &grant).contains("'constraints.sourceArn'"));
+    grant["Constraints"]["SourceArn"] = json!("arn:aws:sns:us-east-1:111122223333:topic");
+    let read = parse(Operation::CreateGrant, &grant).unwrap();
+    assert!(recorded(&read).contains(r#""constraints":{"sourceArn":"arn:aws:sns:us-east-1:111122223333:topic"}"#));
+    assert!(recorded(&read).contains(r#""granteeServicePrincipal":"a.amazonaws.com""#));
+    grant["RetiringServicePrincipal"] = json!("b.com");
+    assert!(faults(Operation::CreateGrant, &grant).contains("'retiringServicePrincipal'"));
 }

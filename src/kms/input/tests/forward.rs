@@ -1,0 +1,85 @@
+//! What is forwarded: read as strictly as anything in its form, and left to KMS in its bounds.
+
+use super::*;
+
+fn to_forward(operation: Operation, body: &Value) -> Input {
+    Input::parse_to_forward(operation, body.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn every_bound_is_left_to_kms() {
+    let long = "k".repeat(2049);
+    for (operation, body) in [
+        (OP, json!({"KeyId": long, "NumberOfBytes": 1_000_000})),
+        (OP, json!({"KeyId": "", "NumberOfBytes": -1})),
+        (OP, json!({"KeyId": "é", "GrantTokens": vec!["t"; 11]})),
+        (OP, json!({"KeyId": "k", "EncryptionContext": {"a": "b".repeat(9000)}})),
+        (Operation::Encrypt, json!({"KeyId": "k", "Plaintext": ""})),
+        (Operation::Decrypt, json!({"CiphertextBlob": blob(6145)})),
+        (Operation::CreateKey, json!({"Tags": [{}]})),
+        (Operation::CreateAlias, json!({"AliasName": "alias/a b", "TargetKeyId": "k"})),
+        (Operation::CreateCustomKeyStore, json!({"CustomKeyStoreName": "s", "KeyStorePassword": "short"})),
+    ] {
+        assert_eq!(parse(operation, &body).unwrap_err().kind(), ExceptionKind::Validation, "{operation:?}");
+        to_forward(operation, &body);
+    }
+    let read = to_forward(OP, &json!({"KeyId": long, "NumberOfBytes": 1_000_000}));
+    assert_eq!((read.string(Member::KeyId), read.integer(Member::NumberOfBytes)), (Some(&*long), Some(1_000_000)));
+}
+
+#[test]
+fn a_choice_that_is_not_known_here_is_there_as_it_was_sent() {
+    let read = to_forward(OP, &json!({"KeyId": "k", "KeySpec": "AES_512"}));
+    assert_eq!(read.string(Member::KeySpec), Some("AES_512"));
+    assert_eq!(recorded(&read), r#"={"keyId":"k","keySpec":"AES_512"}"#);
+    let body = json!({"KeyId": "k", "GranteePrincipal": "p", "Operations": ["Decrypt", "Transmute"]});
+    assert_eq!(to_forward(Operation::CreateGrant, &body).strings(Member::Operations), ["Decrypt", "Transmute"]);
+    let body = json!({"KeyId": "k", "Recipient": {"KeyEncryptionAlgorithm": "NEWER"}, "NumberOfBytes": 1});
+    let read = to_forward(Operation::GenerateDataKey, &body);
+    assert_eq!(read.recipient().unwrap().key_encryption_algorithm, Some("NEWER"));
+}
+
+#[test]
+fn what_is_required_may_be_missing_and_is_asked_for_in_vain() {
+    for operation in Operation::ALL {
+        let read = to_forward(*operation, &json!({}));
+        for member in [operation.key(), operation.source()].into_iter().flatten() {
+            assert_eq!(read.string(member), None, "{operation:?}");
+        }
+    }
+    assert!(!to_forward(Operation::Decrypt, &json!({"DryRunModifiers": ["IGNORE_CIPHERTEXT"]})).ignores_ciphertext());
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused_as_ever() {
+    for (operation, body) in [
+        (OP, ""),
+        (OP, "[]"),
+        (OP, "null"),
+        (OP, r#"{"KeyId":"k"} x"#),
+        (OP, r#"{"KeyId":1}"#),
+        (OP, r#"{"KeyId":["k"]}"#),
+        (OP, r#"{"KeySpec":1}"#),
+        (OP, r#"{"NumberOfBytes":"32"}"#),
+        (OP, r#"{"KeyId":"a","KeyId":"b"}"#),
+        (OP, r#"{"KeyId":"a","K\u0065yId":"b"}"#),
+        (OP, r#"{"X":{"y":1,"y":2}}"#),
+        (OP, r#"{"EncryptionContext":{"a":"1","a":"2"}}"#),
+        (OP, r#"{"EncryptionContext":{"a":1}}"#),
+        (Operation::Decrypt, r#"{"CiphertextBlob":"AB=="}"#),
+        (Operation::CreateCustomKeyStore, r#"{"KeyStorePassword":12345678}"#),
+        (Operation::Encapsulate, r#"{"KeyId":"a","KeyId":"b"}"#),
+    ] {
+        let told = Input::parse_to_forward(operation, body.as_bytes()).expect_err("it has no one meaning");
+        assert_eq!(told.kind(), ExceptionKind::Serialization, "{body}");
+        assert_eq!(Some(told), Input::parse(operation, body.as_bytes()).err(), "{body}");
+    }
+}
+
+#[test]
+fn a_null_where_a_value_stands_is_refused_for_it_would_be_read_as_an_empty_one() {
+    for body in [json!({"GrantTokens": [null]}), json!({"EncryptionContext": {"app": null}})] {
+        let told = Input::parse_to_forward(OP, body.to_string().as_bytes()).unwrap_err();
+        assert_eq!(told.kind(), ExceptionKind::Validation, "{body}");
+    }
+}
