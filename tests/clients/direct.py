@@ -23,6 +23,7 @@ class Refused(Exception):
 
     def __init__(self, operation, status, body):
         self.status, self.code = status, body["__type"].rsplit("#")[-1]
+        self.message = body.get("message", body.get("Message", ""))
         super().__init__(f"{operation}: {status} {body}")
 
 

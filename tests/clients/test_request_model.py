@@ -17,12 +17,15 @@ WRONG = {
     "map": ("a", "Expected map or null"),
     "structure": ("a", "Expected null"),
 }
-# What is required beyond the model: outside a dry run a ciphertext, and a grantee that is no service.
+# What is required beyond the model: a principal that is no service, and outside a dry run a ciphertext.
 ALSO_REQUIRED = {
     "CreateGrant": {"GranteePrincipal"},
+    "ListRetirableGrants": {"RetiringPrincipal"},
     "Decrypt": {"CiphertextBlob"},
     "ReEncrypt": {"CiphertextBlob"},
 }
+# Longer than a body may be here.
+TOO_LONG = 262_144
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,7 @@ def test_what_is_required_is_missed_and_nothing_else(direct, model):
         shape = model.operation_model(name).input_shape
         required = set(shape.required_members if shape else ()) | ALSO_REQUIRED.get(name, set())
         told = refusal(direct, name, {})
-        missed = re.findall("Value null at '(.*?)'", told.message or "") if told else []
+        missed = re.findall("Value null at '(.*?)'", told.message) if told else []
         assert sorted(missed) == sorted(map(camel, required)), (name, told)
 
 
@@ -106,7 +109,7 @@ def beyond(shape):
         case "blob":
             if low:
                 yield "", f"have length greater than or equal to {low}"
-            if high is not None:
+            if high is not None and high < TOO_LONG:
                 yield "AAAA" * (high // 3 + 1), f"have length less than or equal to {high}"
 
 

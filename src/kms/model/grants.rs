@@ -1,4 +1,7 @@
 //! The members of the operations on grants.
+//!
+//! The service's model lets the name of a principal be left out where that of a service is sent. Here that can only be
+//! forwarded.
 
 use aws_sdk_kms::types::GrantOperation;
 
@@ -16,14 +19,16 @@ const CONSTRAINTS: Field = Field::optional(
     ]),
 );
 const PRINCIPAL: Shape = patterned(1, 256, &pattern::PRINCIPAL);
+const RETIRING_PRINCIPAL: Field = Field::optional(Member::RetiringPrincipal, PRINCIPAL);
 const SERVICE_PRINCIPAL: Shape = patterned(1, 128, &pattern::SERVICE_PRINCIPAL);
+const GRANTEE_SERVICE_PRINCIPAL: Field = Field::optional(Member::GranteeServicePrincipal, SERVICE_PRINCIPAL);
+const RETIRING_SERVICE_PRINCIPAL: Field = Field::optional(Member::RetiringServicePrincipal, SERVICE_PRINCIPAL);
 const GRANT_ID: Field = Field::optional(Member::GrantId, text(1, 128));
 
 pub(super) static CREATE_GRANT: &[Field] = &[
     KEY_ID,
-    // The service's model lets it be left out where a service's principal is named. Here that can only be forwarded.
     Field::required(Member::GranteePrincipal, PRINCIPAL),
-    Field::optional(Member::RetiringPrincipal, PRINCIPAL),
+    RETIRING_PRINCIPAL,
     Field::required(
         Member::Operations,
         Shape::Texts { most: usize::MAX, element: &Shape::Choice(GrantOperation::values()) },
@@ -32,15 +37,15 @@ pub(super) static CREATE_GRANT: &[Field] = &[
     GRANT_TOKENS,
     Field::optional(Member::Name, patterned(1, 256, &pattern::ALIAS)),
     DRY_RUN,
-    Field::optional(Member::GranteeServicePrincipal, SERVICE_PRINCIPAL),
-    Field::optional(Member::RetiringServicePrincipal, SERVICE_PRINCIPAL),
+    GRANTEE_SERVICE_PRINCIPAL,
+    RETIRING_SERVICE_PRINCIPAL,
 ];
 
 pub(super) static LIST_GRANTS: &[Field] =
-    &[LIMIT, MARKER, KEY_ID, GRANT_ID, Field::optional(Member::GranteePrincipal, PRINCIPAL)];
+    &[LIMIT, MARKER, KEY_ID, GRANT_ID, Field::optional(Member::GranteePrincipal, PRINCIPAL), GRANTEE_SERVICE_PRINCIPAL];
 
 pub(super) static LIST_RETIRABLE_GRANTS: &[Field] =
-    &[LIMIT, MARKER, Field::required(Member::RetiringPrincipal, PRINCIPAL)];
+    &[LIMIT, MARKER, RETIRING_PRINCIPAL.needed(Need::Required), RETIRING_SERVICE_PRINCIPAL];
 
 pub(super) static RETIRE_GRANT: &[Field] =
     &[Field::optional(Member::GrantToken, text(1, 8192)), Field::optional(Member::KeyId, KEY), GRANT_ID, DRY_RUN];
