@@ -11,6 +11,7 @@ mod key_id;
 mod key_ref;
 mod member;
 mod operation;
+mod output;
 mod principal_names;
 mod region;
 mod regions;
@@ -26,6 +27,7 @@ pub use key_id::{InvalidKeyArn, InvalidKeyId, InvalidKeyMaterialId, KeyArn, KeyI
 pub use key_ref::{InvalidKeyRef, KeyRef};
 pub use member::Member;
 pub use operation::{AccessLevel, Class, Operation, Permission, Resource};
+pub use output::Output;
 pub use principal_names::{MeantAs, PrincipalNames, canonical_principal, principal_hash};
 pub use region::{InvalidRegion, Partition, Region};
 pub use regions::{InvalidReplicaRegion, Regions, ServedRegion};

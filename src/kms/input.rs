@@ -274,7 +274,7 @@ fn write_value(shape: &'static Shape, node: &Node, out: &mut String) {
             write_all(out, ['[', ']'], elements, |out, members| write_members(fields, members, out));
         }
         (Node::Null | Node::Blob(_) | Node::Secret(_) | Node::Structure(_) | Node::Structures(_), _) => {
-            out.push_str("null")
+            out.push_str("null");
         }
     }
 }
