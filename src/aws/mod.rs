@@ -16,6 +16,7 @@ mod principal_names;
 mod region;
 mod regions;
 mod tags;
+mod upstream_quota;
 
 pub use access_key::{AccessKeyId, InvalidAccessKeyId};
 pub use account::{AccountId, InvalidAccountId};
@@ -32,3 +33,4 @@ pub use principal_names::{MeantAs, PrincipalNames, canonical_principal, principa
 pub use region::{InvalidRegion, Partition, Region};
 pub use regions::{InvalidReplicaRegion, Regions, ServedRegion};
 pub use tags::Tags;
+pub use upstream_quota::UpstreamQuota;
