@@ -1,0 +1,11 @@
+//! Against real servers on this machine.
+
+use super::testing::*;
+use super::*;
+
+mod answers;
+mod connections;
+mod metrics;
+mod proxied;
+mod secured;
+mod timeouts;
