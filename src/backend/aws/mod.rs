@@ -4,6 +4,8 @@
 //! came; what comes back is checked against what was allowed before it is let out.
 
 mod key;
+#[cfg_attr(not(test), expect(dead_code, reason = "the backend that calls upstreams comes next"))]
+mod breaker;
 mod settings;
 mod skew;
 #[cfg_attr(not(test), expect(dead_code, reason = "the backend that calls upstreams comes next"))]
