@@ -49,7 +49,8 @@ pub(crate) enum InvalidEndpoint {
 
 impl Endpoint {
     /// The endpoint at `url`, which is `https://HOST[:PORT]`, or `http://` with `localhost` or a loopback address. Its
-    /// certificate must be of an authority in the PEM file `ca_file`, without one of an authority that the system trusts.
+    /// certificate must be of an authority in the PEM file `ca_file`, without one of an authority that the system trusts;
+    /// for `http` no file is read.
     ///
     /// Reads files, so it is for the program's start.
     ///

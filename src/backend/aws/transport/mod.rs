@@ -13,7 +13,7 @@
 //! |---|---|
 //! | a turn | the connect time-out |
 //! | a new connection: name, TCP, proxy, TLS | the connect time-out |
-//! | the answer's first byte, from when the request was handed to the connection | the first-byte time-out |
+//! | the answer's head, from when the request was handed to the connection | the first-byte time-out |
 //! | all of it together, the answer's rest included | the call's deadline, which a second attempt shares |
 //!
 //! Metrics, all with the label `upstream`, which is `ACCOUNT/REGION`:
@@ -59,7 +59,7 @@ pub(crate) use proxy::Proxy;
 #[expect(unused_imports, reason = "the backend that calls upstreams comes next")]
 pub(crate) use {endpoint::InvalidEndpoint, proxy::ProxySettings, proxy::UnusableProxy};
 
-/// One worker's connections to one upstream.
+/// One worker's connections to one upstream. Its connections are tasks of the runtime that it is used on.
 pub(crate) struct Transport {
     connector: Connector,
     idle: Pool,

@@ -131,7 +131,8 @@ async fn a_body_that_grows_too_large_is_not_read_to_its_end() {
             request_on(&mut stream).await;
             stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes()).await.unwrap();
             // It has no end.
-            while stream.write_all(b"8\r\n 8 bytes\r\n").await.is_ok() {}
+            let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+            while stream.write_all(chunk.as_bytes()).await.is_ok() {}
         })
         .await;
         assert_eq!(upstream.transport().fails().await.kind(), FailureKind::Unreadable);

@@ -7,5 +7,6 @@ mod answers;
 mod connections;
 mod metrics;
 mod proxied;
+mod races;
 mod secured;
 mod timeouts;

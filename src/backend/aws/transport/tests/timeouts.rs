@@ -1,5 +1,7 @@
 //! What does not come in time. What must come does so however slow the machine is: its limit is minutes.
 
+use tokio::io::AsyncWriteExt;
+
 use super::*;
 
 #[tokio::test]
@@ -9,6 +11,17 @@ async fn a_server_that_says_nothing_is_given_up_at_the_first_byte_s_time() {
     let failure = transport.fails().await;
     assert_eq!(failure.kind(), FailureKind::FirstByteTimeout);
     assert!(failure.was_written() && failure.timed_out());
+}
+
+#[tokio::test]
+async fn a_server_that_says_without_end_that_it_will_answer_is_given_up_too() {
+    let upstream = Upstream::start(|mut stream, _| async move {
+        request_on(&mut stream).await;
+        while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {}
+    })
+    .await;
+    let transport = upstream.transport_with(Timeouts { first_byte: SHORT, ..TIMEOUTS }, CONNECTIONS);
+    assert_eq!(transport.fails().await.kind(), FailureKind::FirstByteTimeout);
 }
 
 #[tokio::test]
