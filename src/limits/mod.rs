@@ -1,5 +1,5 @@
 //! What bounds how much is asked of the gateway: quotas of requests, what is in flight, and the patience with
-//! peers whose signatures fail.
+//! peers whose signatures fail; and how much it asks of an upstream: the shares of the upstream's quotas.
 //!
 //! All of this is state that outlives a reload of the configuration; [`Limits::reconfigured`] keeps what has
 //! not changed.
@@ -9,9 +9,11 @@ mod in_flight;
 mod network;
 mod penalty;
 mod quotas;
+mod share;
 
 pub use bucket::Subject;
 pub use in_flight::{AwaitedBody, BodyReservation, InFlight, InFlightCaps, Overloaded, PeerAccount, RequestPlace};
 pub use network::Network;
 pub use penalty::PeerPenalty;
 pub use quotas::{Charge, Limits, Quota, Quotas, Throttled};
+pub use share::{Admission, FairShare, Refused, Ticket, UpstreamShares};
