@@ -6,6 +6,7 @@
 mod key;
 #[cfg_attr(not(test), expect(dead_code, reason = "the backend that calls upstreams comes next"))]
 mod breaker;
+mod replicas;
 mod settings;
 mod skew;
 #[cfg_attr(not(test), expect(dead_code, reason = "the backend that calls upstreams comes next"))]
@@ -17,5 +18,6 @@ mod settings;
 mod skew;
 
 pub use credentials::{Chain, CredentialSource, Credentials, NoCredentials, default_chain};
+pub use replicas::{ReplicaCount, Replicas, Resolver, SystemResolver};
 pub use settings::{ConnectionSettings, EndpointSettings, LookUpSettings, Role, Settings, Timeouts, UpstreamSettings};
 pub use skew::Skew;
