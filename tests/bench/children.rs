@@ -52,7 +52,7 @@ impl Launcher {
         Ok(Self { leash, pin: Vec::new(), bound: None, cores })
     }
 
-    /// Starts programs as they are: on any core, and nothing between spawn and program.
+    /// Starts programs as they are: on any core that this process may use, and nothing between spawn and program.
     pub(crate) fn plain() -> Self {
         Self { leash: Vec::new(), pin: Vec::new(), bound: None, cores: String::new() }
     }

@@ -114,22 +114,29 @@ impl Head {
 
     /// `None` while the head is not whole.
     fn read(bytes: &[u8]) -> Outcome<Option<Self>> {
-        let (mut length, mut content_length) = (0, None);
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            length += line.len();
-            if line == b"\r\n" {
-                let status = number(bytes.get(9..12)).ok_or("the status is no number")?;
-                let content_length = content_length.ok_or("an answer without content-length")?;
-                return Ok(Some(Self { status: u16::try_from(status)?, length, content_length }));
-            }
-            if let Some((name, value)) = line.split_at_checked(b"content-length:".len())
-                && name.eq_ignore_ascii_case(b"content-length:")
-            {
-                content_length = number(Some(value.trim_ascii()));
-            }
-        }
-        Ok(None)
+        let Some((length, content_length)) = lengths(bytes) else { return Ok(None) };
+        let status = number(bytes.get(9..12)).ok_or("the status is no number")?;
+        let content_length = content_length.ok_or("an answer without content-length")?;
+        Ok(Some(Self { status: u16::try_from(status)?, length, content_length }))
     }
+}
+
+/// The length of the head that `bytes` begin with, and the length of the body that it announces, if it does: `None`
+/// while the head is not whole.
+pub(crate) fn lengths(bytes: &[u8]) -> Option<(usize, Option<usize>)> {
+    let (mut length, mut content_length) = (0, None);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        length += line.len();
+        if line == b"\r\n" {
+            return Some((length, content_length));
+        }
+        if let Some((name, value)) = line.split_at_checked(b"content-length:".len())
+            && name.eq_ignore_ascii_case(b"content-length:")
+        {
+            content_length = number(Some(value.trim_ascii()));
+        }
+    }
+    None
 }
 
 /// ASCII digits as a number: `None` for anything else.

@@ -1,7 +1,5 @@
 //! The gateway under test: the real program, as an operator would run it, with everything it needs in a scratch
 //! directory: configuration, a principal with a policy and an access key, and a KMS key.
-//!
-//! Every quota is on and none is reached: the price of asking is in the figures, refusals are not.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -9,19 +7,20 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use kmsgate::random;
-
 use crate::Outcome;
 use crate::children::{Guard, Launcher, free_address};
 use crate::connection::Answer;
+use crate::load::Expected;
 use crate::measure::now;
 use crate::requests::Caller;
+use crate::setup::{AUDIT_FILE, Setup, User};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
 /// How long one answer may take outside of a load.
 const PATIENCE: Duration = Duration::from_secs(5);
-const AUDIT_FILE: &str = "audit.log";
 const REGION: &str = "eu-central-1";
+/// What it must answer to the requests of a load.
+pub(crate) const DATA_KEY: Expected = Expected::Checked(b"\"CiphertextBlob\":\"");
 /// Ids in the style of AWS's documentation; the secrets are made for each run.
 const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 const KEEPER_ACCESS_KEY_ID: &str = "AKIAI44QH8DHBEXAMPLE";
@@ -53,16 +52,14 @@ impl Gateway {
     /// Writes all files to `scratch`.
     pub(crate) fn without_keys(scratch: &Path) -> Outcome<Self> {
         let (address, admin) = (free_address()?, free_address()?);
-        let caller = |access_key_id: &str| -> Outcome<Caller> {
-            Ok(Caller {
-                host: address.to_string(),
-                region: REGION.to_owned(),
-                access_key_id: access_key_id.to_owned(),
-                secret: hex::encode(random::bytes::<20>().map_err(|error| error.to_string())?),
-            })
-        };
+        let caller = |access_key_id| Caller::make(address, REGION, access_key_id);
         let (caller, keeper) = (caller(ACCESS_KEY_ID)?, caller(KEEPER_ACCESS_KEY_ID)?);
-        let configuration = write_files(scratch, address, admin, [&caller, &keeper])?;
+        let setup = Setup { region: REGION, backend: "{ kind = 'local', data_dir = 'data' }", address, admin };
+        let users = [
+            User { name: "orders", policy: POLICY, caller: &caller },
+            User { name: "keeper", policy: KEEPER_POLICY, caller: &keeper },
+        ];
+        let configuration = setup.write(scratch, &users)?;
         Ok(Self {
             arguments: ["serve", "--config", &configuration.display().to_string()].map(str::to_owned),
             scratch: scratch.to_owned(),
@@ -131,40 +128,6 @@ pub(crate) fn created_key(body: &[u8]) -> Outcome<String> {
     let created: serde_json::Value = serde_json::from_slice(body)?;
     let key_id = created.pointer("/KeyMetadata/KeyId").and_then(serde_json::Value::as_str);
     Ok(key_id.ok_or("CreateKey answered without a KeyId")?.to_owned())
-}
-
-/// Writes the files an operator would write; returns the configuration's path.
-fn write_files(scratch: &Path, address: SocketAddr, admin: SocketAddr, callers: [&Caller; 2]) -> Outcome<PathBuf> {
-    fs::create_dir(scratch.join("policies"))?;
-    fs::write(scratch.join("policies/data-keys.json"), POLICY)?;
-    fs::write(scratch.join("policies/keys.json"), KEEPER_POLICY)?;
-    let quota = "{ per_second = 1000000, burst = 1000000 }";
-    let configuration = format!(
-        "region = '{REGION}'\naccount = '111122223333'\n\
-         listen.address = '{address}'\nadmin.address = '{admin}'\n\
-         backend = {{ kind = 'local', data_dir = 'data' }}\n\
-         auth.credentials_file = 'credentials.toml'\npolicies.directory = 'policies'\naudit.file = '{AUDIT_FILE}'\n\
-         server.workers = 1\n\
-         [limits]\nprincipal = {quota}\nkey = {quota}\ngateway = {quota}\n\
-         classes.symmetric = {quota}\nclasses.management = {quota}\n"
-    );
-    let file = scratch.join("kmsgate.toml");
-    fs::write(&file, configuration)?;
-    let mut credentials = private_file(&scratch.join("credentials.toml"))?;
-    for (caller, [user, policy]) in callers.into_iter().zip([["orders", "data-keys"], ["keeper", "keys"]]) {
-        write!(
-            credentials,
-            "[[principals]]\narn = 'arn:aws:iam::111122223333:user/{user}'\npolicies = ['{policy}']\n\
-             [[principals.access_keys]]\nid = '{}'\nsecret = '{}'\n",
-            caller.access_key_id, caller.secret
-        )?;
-    }
-    Ok(file)
-}
-
-fn private_file(path: &Path) -> Outcome<fs::File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    Ok(fs::File::options().write(true).create_new(true).mode(0o600).open(path)?)
 }
 
 /// What a service that encrypts records may do, and the right to make its key.

@@ -12,6 +12,7 @@ use kmsgate::random;
 
 use crate::Outcome;
 use crate::children::{Guard, Launcher};
+use crate::gateway::DATA_KEY;
 use crate::keys_report::{Figures, Report, Store, Waits};
 use crate::load::{CONNECTIONS, Expected, Fleet, Load, Pace, Tally};
 use crate::measure::{self, approximate};
@@ -131,7 +132,7 @@ impl Running {
         drop(process.accepted(population.gateway.address)?);
         let gateway = Self { population, process, changed, requests, revision };
         let request = gateway.sign(By::Id, 1)?;
-        let mut fleet = gateway.fleet(1, Expected::Kms).await?;
+        let mut fleet = gateway.fleet(1, DATA_KEY).await?;
         fleet.touch(request.first().ok_or("no request was signed")?).await?;
         tokio::time::sleep(SETTLE).await;
         Ok(gateway)
@@ -153,7 +154,7 @@ impl Running {
     /// One closed loop, its requests on the keys in an order of its own.
     async fn closed_loop(&mut self, by: By, length: Duration, figures: &mut Figures) -> Outcome<Tally> {
         let requests = self.sign(by, self.requests)?;
-        let mut fleet = self.fleet(CONNECTIONS, Expected::Kms).await?;
+        let mut fleet = self.fleet(CONNECTIONS, DATA_KEY).await?;
         let before = measure::processor_nanos(self.process.pid())?;
         let load = fleet.drive(&requests, Pace::Closed, length).await?;
         let nanos = measure::processor_nanos(self.process.pid())? - before;
@@ -167,7 +168,7 @@ impl Running {
     /// Three open loops: quiet, under a storm of changes, quiet again.
     async fn open_loops(&mut self, waits: &mut Vec<Waits>) -> Outcome<Tally> {
         let requests = self.sign(By::Id, self.requests)?;
-        let mut fleet = self.fleet(CONNECTIONS, Expected::Kms).await?;
+        let mut fleet = self.fleet(CONNECTIONS, DATA_KEY).await?;
         let mut writers = self.writers().await?;
         let pace = Pace::Open(OPEN_RATE);
         let quiet = fleet.drive(&requests, pace, ROUND).await?;
@@ -201,7 +202,7 @@ impl Running {
                 self.population.gateway.keeper.sign(switch, &format!(r#"{{"KeyId": "{}"}}"#, key.id))
             };
             let requests = switches.map(sign).collect::<Outcome<_>>()?;
-            writers.push((self.fleet(1, Expected::Constant(0)).await?, requests));
+            writers.push((self.fleet(1, Expected::Constant(b"")).await?, requests));
         }
         Ok(writers)
     }

@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use crate::keys::{LOADS, WRITERS};
 use crate::load::Tally;
 use crate::measure::{Spread, approximate};
-use crate::report::{QUIET, answers, line, mebi, most, targets};
 use crate::server::OPEN_RATE;
+use crate::tables::{QUIET, answers, line, mebi, most, targets};
 
 /// One load, a figure a round.
 #[derive(Clone, Debug, Default)]

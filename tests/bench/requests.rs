@@ -3,6 +3,7 @@
 //! A few are forged on purpose. A server that answers them like the others checks nothing, and a figure of
 //! its speed says nothing.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,6 +11,7 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use kmsgate::clock::Clock;
+use kmsgate::random;
 
 use crate::Outcome;
 
@@ -43,6 +45,16 @@ pub(crate) struct Request {
 }
 
 impl Caller {
+    /// Who calls the gateway at `address`, with a secret that is made now.
+    pub(crate) fn make(address: SocketAddr, region: &str, access_key_id: &str) -> Outcome<Self> {
+        Ok(Self {
+            host: address.to_string(),
+            region: region.to_owned(),
+            access_key_id: access_key_id.to_owned(),
+            secret: hex::encode(random::bytes::<20>().map_err(|error| error.to_string())?),
+        })
+    }
+
     /// `operation` with `body`, signed now, written as botocore writes it.
     pub(crate) fn sign(&self, operation: &str, body: &str) -> Outcome<Request> {
         let identity =

@@ -9,8 +9,8 @@ use crate::Outcome;
 use crate::children::Guard;
 use crate::load::{CONNECTIONS, Expected, Fleet, Load, Pace};
 use crate::measure::{self, approximate};
-use crate::report::{Figures, Round};
 use crate::requests::Request;
+use crate::rounds::{Figures, Round};
 use crate::syscalls::{self, Way};
 
 /// How many idle connections the memory is measured with.

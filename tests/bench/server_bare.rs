@@ -29,8 +29,8 @@ pub(crate) struct Script {
     pub(crate) listen: SocketAddr,
     /// The headers of every answer, beside those that hyper adds itself (`content-length` and `date`).
     pub(crate) headers: Vec<(String, String)>,
-    /// The length of every answer's body in bytes.
-    pub(crate) body: usize,
+    /// The body of every answer.
+    pub(crate) body: String,
 }
 
 /// Serves until the process is killed.
@@ -44,7 +44,7 @@ async fn serve(script: &Script) -> Outcome<()> {
     for (name, value) in &script.headers {
         headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
-    let body = Bytes::from(vec![b'x'; script.body]);
+    let body = Bytes::from(script.body.clone());
     let listener = TcpListener::bind(script.listen).await?;
     loop {
         let (stream, _peer) = listener.accept().await?;
