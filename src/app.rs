@@ -7,11 +7,12 @@
 //! before the program ends.
 
 mod ending;
+mod served;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,12 +23,13 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use self::ending::Ending;
+pub use self::served::Served;
+use self::served::Watched;
 use crate::admin::{self, Readiness};
 use crate::audit::{Recorder, Unwritable, Writer};
-use crate::backend::local::LocalBackend;
 use crate::clock::Clock;
 use crate::config::{AuditTarget, Config};
-use crate::gateway::{Parts, gateway};
+use crate::gateway::{Shared, gateway};
 use crate::limits::{InFlight, InFlightCaps, Limits, PeerPenalty};
 use crate::random::Exhausted;
 use crate::server::{self, ConnectionCaps, ConnectionLimits, Phase, Worker, Workers};
@@ -120,7 +122,7 @@ fn hint(error: &io::Error) -> &'static str {
 /// [`RunError`]: nothing was started, or records are left that could not be written.
 pub fn run(
     config: &Config,
-    backend: Arc<LocalBackend>,
+    backend: Served,
     console: Option<Writer>,
     ready: impl FnOnce(Listening),
 ) -> Result<(), RunError> {
@@ -146,42 +148,47 @@ struct App {
     threads: Vec<JoinHandle<()>>,
     phase: watch::Sender<Phase>,
     signals: Signals,
-    backend: Arc<LocalBackend>,
+    backend: Served,
     audit: Arc<Writer>,
     drain_timeout: Duration,
 }
 
 impl App {
-    fn start(config: &Config, backend: Arc<LocalBackend>, console: Option<Writer>) -> Result<Self, RunError> {
+    fn start(config: &Config, backend: Served, console: Option<Writer>) -> Result<Self, RunError> {
         let signals = Signals::new()?;
         let (listener, admin) = (listen(config.listen.address)?, listen(config.admin)?);
         let listening = Listening { gateway: listener.local_addr()?, admin: admin.local_addr()? };
         let clock = Clock::System;
         let audit = Arc::new(audit_writer(&config.audit)?);
         let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.regions, config.account);
-        backend.record_in(Arc::clone(&audit));
-        let parts = Parts {
+        backend.record_in(&audit);
+        let (limits, penalty) =
+            (Arc::new(ArcSwap::from_pointee(Limits::new(&config.limits))), PeerPenalty::new(clock.clone()));
+        let shared = Shared {
             state: Arc::new(ArcSwap::from_pointee(Snapshot::new(config, listening.gateway, 0)?)),
             clock: clock.clone(),
             recorder: Arc::new(match console {
                 Some(console) => recorder.with_console(console),
                 None => recorder,
             }),
-            limits: Arc::new(ArcSwap::from_pointee(Limits::new(&config.limits))),
-            penalty: Arc::new(PeerPenalty::new(clock)),
-            backend: Arc::clone(&backend),
+            limits,
+            penalty: Arc::new(penalty),
             request_timeout: config.server.request_timeout,
             body_read_timeout: config.server.body_read_timeout,
         };
         let (phase, watched) = watch::channel(Phase::Serving);
-        let worker = Worker {
-            gateway: gateway(&parts),
-            limits: connection_limits(config),
-            in_flight: Arc::new(InFlight::new(in_flight_caps(config))),
-            tls: config.listen.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.server))),
-            phase: watched,
+        let source = backend.source();
+        let limits = connection_limits(config);
+        let in_flight = Arc::new(InFlight::new(in_flight_caps(config)));
+        let tls = config.listen.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.server)));
+        let worker = move || Worker {
+            gateway: gateway(&shared, source.for_worker()),
+            limits,
+            in_flight: Arc::clone(&in_flight),
+            tls: tls.clone(),
+            phase: watched.clone(),
         };
-        let (workers, threads) = Workers::start(config.server.workers.get(), connection_caps(config), &worker)?;
+        let (workers, threads) = Workers::start(config.server.workers.get(), connection_caps(config), worker)?;
         Ok(Self {
             listening,
             listener,
@@ -202,7 +209,7 @@ impl App {
             // The probes answer until the connections are closed.
             let _ = watched.wait_for(|phase| *phase >= Phase::Closing).await;
         };
-        let (audit, backend) = (Arc::clone(&self.audit), Arc::downgrade(&self.backend));
+        let (audit, backend) = (Arc::clone(&self.audit), self.backend.watched());
         let health = Health { phase: self.phase.subscribe(), audit, backend };
         let probes = tokio::spawn(admin::serve(self.admin, Arc::new(health), ended));
         let accepting = tokio::spawn(server::accept(self.listener, Arc::clone(&self.workers), self.phase.subscribe()));
@@ -335,14 +342,13 @@ struct Health {
     phase: watch::Receiver<Phase>,
     audit: Arc<Writer>,
     /// Not its owner: a probe must not keep the key store open.
-    backend: Weak<LocalBackend>,
+    backend: Watched,
 }
 
 impl Readiness for Health {
     fn unready(&self) -> Vec<String> {
         let draining = (*self.phase.borrow() != Phase::Serving).then(|| "draining".to_owned());
         let audit = self.audit.health().err().map(|unwritable| unwritable.to_string());
-        let store = self.backend.upgrade().and_then(|backend| backend.unready());
-        draining.into_iter().chain(audit).chain(store).collect()
+        draining.into_iter().chain(audit).chain(self.backend.unready()).collect()
     }
 }

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 
 use crate::audit::Unwritable;
+use crate::aws::{Class, Operation};
+use crate::backend::aws::{Fault, Unresolved};
 use crate::kms::{Exception, ExceptionKind};
 use crate::limits::Overloaded;
 use crate::sigv4;
@@ -38,6 +40,14 @@ pub enum Error {
     /// The record could not be written, so nothing may be answered.
     #[error("the audit record cannot be written: {0}")]
     Unrecorded(#[from] Unwritable),
+    /// An upstream gave no answer that can be passed on.
+    #[error("{fault}")]
+    Upstream {
+        /// What is wrong.
+        fault: Fault,
+        /// Whether a key was to be used, which is then what is unavailable.
+        uses_key: bool,
+    },
     /// A layer panicked; the connection goes on.
     #[error("internal fault: {0}")]
     Panicked(String),
@@ -92,6 +102,23 @@ pub enum BodyFault {
 }
 
 impl Error {
+    /// The fault of an upstream that was to carry out `operation`.
+    #[must_use]
+    pub fn upstream(fault: Fault, operation: Operation) -> Self {
+        let uses = matches!(operation.class(), Class::Symmetric | Class::Asymmetric | Class::DataKeyPair);
+        Self::Upstream { fault, uses_key: uses && operation.key().is_some() }
+    }
+
+    /// Why the keys of a request for `operation` could not be found.
+    #[must_use]
+    pub fn unresolved(unresolved: Unresolved, operation: Operation) -> Self {
+        match unresolved {
+            Unresolved::Kms(exception) => exception.into(),
+            Unresolved::Fault(fault) => Self::upstream(fault, operation),
+            Unresolved::Throttled(throttled) => Self::Throttled(throttled.limiter),
+        }
+    }
+
     /// The refusal as KMS words it.
     #[must_use]
     pub fn exception(&self) -> Cow<'_, Exception> {
@@ -113,6 +140,14 @@ impl Error {
             Self::Throttled(_) => Cow::Owned(Exception::throttling()),
             Self::Overloaded(_) => owned(Kind::ServiceUnavailable, "the gateway is overloaded; try again later".into()),
             Self::DeadlinePassed => owned(Kind::DependencyTimeout, self.to_string()),
+            Self::Upstream { fault, uses_key } => match fault {
+                Fault::ShareUsedUp | Fault::Throttled => Cow::Owned(Exception::throttling()),
+                Fault::TimedOut(_) => owned(Kind::DependencyTimeout, "KMS did not answer the gateway in time".into()),
+                Fault::Unreachable(_) if *uses_key => {
+                    owned(Kind::KeyUnavailable, "the key cannot be reached from the gateway; try again later".into())
+                }
+                _ => owned(Kind::KmsInternal, "the gateway had no answer from KMS; try again later".into()),
+            },
             Self::Unrecorded(_) => owned(Kind::ServiceUnavailable, "the audit record cannot be written".into()),
             Self::Panicked(_) => owned(Kind::KmsInternal, "internal fault; see the gateway's log".into()),
         }

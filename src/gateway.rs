@@ -13,20 +13,20 @@ use http_body::Body;
 use tower::{Service, ServiceBuilder};
 
 use crate::audit::Recorder;
-use crate::backend::local::LocalBackend;
+use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::layers::{
-    AnswerBody, AuditLayer, AuthenticateLayer, Authorize, BackendService, CatchPanicLayer, DeadlineLayer,
-    InFlightLayer, Parse, PenaltyLayer, RateLimitLayer, Receive, RenderLayer, RequestIdLayer, Resolve, StepLayer,
+    AnswerBody, AuditLayer, AuthenticateLayer, Authorize, BackendService, CatchPanicLayer, Constraints, DeadlineLayer,
+    InFlightLayer, Parse, PenaltyLayer, RateLimitLayer, Receive, RenderLayer, RequestIdLayer, ResolveLayer, StepLayer,
 };
 use crate::limits::{Limits, PeerPenalty};
 use crate::random::Exhausted;
 use crate::stage::Arrival;
 use crate::state::Snapshot;
 
-/// What the layers need; shared by all workers.
+/// What the layers of all workers share.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub struct Shared {
     /// The configuration in force.
     pub state: Arc<ArcSwap<Snapshot>>,
     /// The time.
@@ -37,24 +37,24 @@ pub struct Parts {
     pub limits: Arc<ArcSwap<Limits>>,
     /// What slows peers whose signatures fail.
     pub penalty: Arc<PeerPenalty>,
-    /// What answers.
-    pub backend: Arc<LocalBackend>,
     /// The longest a whole call may take.
     pub request_timeout: Duration,
     /// The longest a body may take to arrive.
     pub body_read_timeout: Duration,
 }
 
-/// Builds the stack.
+/// Builds the stack of one worker, which has its backend's connections to itself.
 #[must_use]
 pub fn gateway<B>(
-    parts: &Parts,
+    shared: &Shared,
+    backend: Backend,
 ) -> impl Service<Arrival<B>, Response = Response<AnswerBody>, Error = Exhausted, Future: Send> + Clone + Send + use<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
-    let Parts { state, clock, recorder, limits, penalty, backend, request_timeout, body_read_timeout } = parts.clone();
+    let Shared { state, clock, recorder, limits, penalty, request_timeout, body_read_timeout } = shared.clone();
+    let constraints = Constraints::held_by(&backend);
     ServiceBuilder::new()
         // Outermost, so that whatever is answered or logged can be found by it.
         .layer(RequestIdLayer)
@@ -75,12 +75,12 @@ where
         // Who calls: before anything of the body is believed.
         .layer(AuthenticateLayer { read_timeout: body_read_timeout })
         // The body's facts, once, for all that follows.
-        .layer(StepLayer(Parse))
+        .layer(StepLayer(Parse(constraints)))
         // The key judged is the key used: found once, held to the end.
-        .layer(StepLayer(Resolve(Arc::clone(&backend))))
+        .layer(ResolveLayer { backend: backend.clone(), limits: Arc::clone(&limits) })
         // Nothing is allowed but by a policy.
         .layer(StepLayer(Authorize))
         // After authorization: what a policy refuses uses up nobody's quota.
-        .layer(RateLimitLayer(limits))
-        .service(BackendService::new(backend))
+        .layer(RateLimitLayer(Arc::clone(&limits)))
+        .service(BackendService::new(backend, limits))
 }

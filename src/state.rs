@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::aws::{AccountId, Regions};
 use crate::config::Config;
 use crate::credentials::{Credentials, SecretAccessKey};
-use crate::policy::Compiled;
+use crate::policy::{Compiled, KeyFacts};
 use crate::secret::Secret;
 use crate::sigv4::{AcceptedHosts, InvalidHost};
 
@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub accept_unknown_principals: bool,
     /// What nobody may go beyond, if there is such a policy.
     pub guardrail: Option<Arc<Compiled>>,
+    /// What the policies in force ask about keys.
+    pub key_facts: KeyFacts,
     /// What signatures of unknown access keys are computed with, where the answer must not tell them apart.
     pub stranger: SecretAccessKey,
 }
@@ -57,7 +59,18 @@ impl Snapshot {
             credentials: Arc::clone(&config.credentials),
             accept_unknown_principals: config.policies.accept_unknown_principals,
             guardrail: config.guardrail.clone(),
+            key_facts: key_facts(config),
             stranger: SecretAccessKey::new(Secret::new(STRANGER.to_owned())),
         })
     }
+}
+
+/// What all policies together ask about keys.
+fn key_facts(config: &Config) -> KeyFacts {
+    let of_principals = config
+        .credentials
+        .principals()
+        .flat_map(|principal| principal.policies.iter().chain(&principal.boundary).chain(&principal.session_policy));
+    let all = of_principals.chain(&config.guardrail);
+    all.fold(KeyFacts::default(), |facts, policy| facts | policy.key_facts())
 }

@@ -1,10 +1,12 @@
-//! The probe listener: `/livez` and `/readyz`, read-only, apart from the traffic of KMS.
+//! The probe listener: `/livez`, `/readyz` and `/metrics`, read-only, apart from the traffic of KMS.
 //!
 //! Liveness is the process alone; readiness says why it is not ready. Neither depends on AWS, so that a fault
 //! there does not restart every pod.
 //!
 //! A connection is for one probe and a few seconds. Who comes while all places are taken gets that of the oldest, so that
 //! silent connections keep no probe waiting.
+
+mod metrics;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -32,6 +34,8 @@ const CONNECTION: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Probes and scrapers are few; a flood of them must not take the gateway's file descriptors.
 const MAX_CONNECTIONS: usize = 64;
+
+pub use metrics::begin as count;
 
 /// Why the gateway is not ready; empty when it is.
 pub trait Readiness: Send + Sync + 'static {
@@ -109,7 +113,8 @@ async fn answer(method: &Method, path: &str, readiness: Arc<dyn Readiness>) -> R
                 text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
             }
         }
-        _ => text(StatusCode::NOT_FOUND, "the probes are /livez and /readyz\n".into()),
+        "/metrics" => text(StatusCode::OK, metrics::begin().render()),
+        _ => text(StatusCode::NOT_FOUND, "there are /livez, /readyz and /metrics\n".into()),
     }
 }
 

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::RunError;
+use super::{RunError, Served};
 use crate::audit::Writer;
-use crate::backend::local::LocalBackend;
 
 /// How often it is looked whether a thread has ended, and the least time that the audit log gets.
 const STEP: Duration = Duration::from_millis(5);
@@ -21,7 +20,7 @@ const STEP: Duration = Duration::from_millis(5);
 pub(super) struct Ending {
     pub(super) workers: Vec<JoinHandle<()>>,
     /// With this, and with the workers, its last owners go.
-    pub(super) backend: Arc<LocalBackend>,
+    pub(super) backend: Served,
     pub(super) audit: Arc<Writer>,
 }
 
@@ -70,7 +69,7 @@ async fn stopped(threads: Vec<JoinHandle<()>>, until: Instant) -> bool {
 }
 
 /// Whether the backend has made all changes that it was given by `until`. Its last owner waits for that.
-async fn closed(backend: Arc<LocalBackend>, until: Instant) -> bool {
+async fn closed(backend: Served, until: Instant) -> bool {
     match thread::Builder::new().name("closing".into()).spawn(move || drop(backend)) {
         Ok(thread) => stopped(vec![thread], until).await,
         // It was dropped by the attempt.

@@ -126,9 +126,17 @@ pub(super) struct Learnt {
     /// Members of `additionalEventData`.
     pub(super) additional: [Option<(&'static str, Additional)>; RESOURCES],
     pub(super) reasons: [Option<Reason>; RESOURCES],
+    pub(super) upstream: Option<UpstreamId>,
     pub(super) limiter: Option<&'static str>,
     pub(super) detail: Option<String>,
     pub(super) outcome: Option<Outcome>,
+}
+
+/// What an upstream knows the request by.
+pub(super) struct UpstreamId {
+    pub(super) id: HeaderValue,
+    /// Whether the client was told this id in place of the gateway's own.
+    pub(super) told: bool,
 }
 
 /// How a request ended.
@@ -198,6 +206,18 @@ impl Draft {
     /// Why the request was or was not allowed; once more for each further permission that it needs.
     pub fn reason(&self, reason: Reason) {
         fill_next(&mut self.0.learnt().reasons, reason);
+    }
+
+    /// The `x-amzn-RequestId` of an upstream's answer: what CloudTrail there knows the request by.
+    pub fn upstream_request_id(&self, id: HeaderValue) {
+        self.0.learnt().upstream.get_or_insert(UpstreamId { id, told: false });
+    }
+
+    /// That answer is the client's, with its id.
+    pub fn answered_by_upstream(&self) {
+        if let Some(upstream) = &mut self.0.learnt().upstream {
+            upstream.told = true;
+        }
     }
 
     /// The limiter that refused the request.

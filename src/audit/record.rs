@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::draft::{Additional, Facts, Learnt, Outcome, Reason};
+use super::draft::{Additional, Facts, Learnt, Outcome, Reason, UpstreamId};
 use super::{identity, json};
 use crate::aws::{AccountId, Arn, Regions};
 use crate::clock::Timestamp;
@@ -77,9 +77,9 @@ impl Scratch {
         out.extend_from_slice(br#","responseElements":"#);
         object(out, learnt.response_elements.as_ref().filter(|_| !refused));
         additional(out, facts, &learnt, now);
-        out.extend_from_slice(br#","requestID":""#);
-        out.extend_from_slice(&facts.request_id);
-        out.extend_from_slice(br#"","eventID":""#);
+        out.extend_from_slice(br#","requestID":"#);
+        request_id(out, facts, &learnt);
+        out.extend_from_slice(br#","eventID":""#);
         out.extend_from_slice(event_id);
         out.extend_from_slice(if read_only { br#"","readOnly":true,"# } else { br#"","readOnly":false,"# });
         resources(out, &learnt);
@@ -97,6 +97,18 @@ impl Scratch {
             let time = at.iso8601();
             let _ =
                 write!(self.second_text, r#","eventTime":"{time}","eventSource":"kms.amazonaws.com","eventName":""#);
+        }
+    }
+}
+
+/// The id that the client was told: an upstream's, if its answer was let out.
+fn request_id(out: &mut Vec<u8>, facts: &Facts, learnt: &Learnt) {
+    match &learnt.upstream {
+        Some(UpstreamId { id, told: true }) => json::lossy_string(out, id.as_bytes()),
+        _ => {
+            out.push(b'"');
+            out.extend_from_slice(&facts.request_id);
+            out.push(b'"');
         }
     }
 }
@@ -179,6 +191,19 @@ fn additional(out: &mut Vec<u8>, facts: &Facts, learnt: &Learnt, now: Timestamp)
         }
         out.pop();
         out.extend_from_slice(b"],");
+    }
+    match &learnt.upstream {
+        None => {}
+        Some(UpstreamId { told: true, .. }) => {
+            out.extend_from_slice(br#""requestId":""#);
+            out.extend_from_slice(&facts.request_id);
+            out.extend_from_slice(b"\",");
+        }
+        Some(UpstreamId { id, told: false }) => {
+            out.extend_from_slice(br#""upstreamRequestId":"#);
+            json::lossy_string(out, id.as_bytes());
+            out.push(b',');
+        }
     }
     if let Some(limiter) = learnt.limiter {
         member(out, "limiter", limiter);

@@ -118,6 +118,14 @@ macro_rules! operations {
                 }
             }
 
+            /// The value of `X-Amz-Target`.
+            #[must_use]
+            pub const fn target(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!("TrentService.", stringify!($name)),)+
+                }
+            }
+
             const fn row(self) -> &'static Row {
                 match self {
                     $(Self::$name => &Row {
@@ -306,6 +314,7 @@ mod tests {
         for operation in Operation::ALL {
             let name = operation.name();
             assert_eq!(Operation::from_target(format!("TrentService.{name}").as_bytes()), Some(*operation));
+            assert_eq!(Operation::from_target(operation.target().as_bytes()), Some(*operation));
             for other in [
                 name.to_owned(),
                 format!("trentservice.{name}"),

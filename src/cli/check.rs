@@ -1,5 +1,6 @@
 //! `kmsgate check`: what is wrong with a configuration, all of it at once.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use clap::Args;
 
 use super::BAD_CONFIG;
 use crate::aws::Region;
+use crate::backend::aws;
 use crate::backend::local::LocalBackend;
 use crate::config::{AuditTarget, Backend, Config};
 
@@ -34,34 +36,49 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }
-    let Backend::Local { data_dir, root_key_file } = &config.backend;
-    if let Err(fault) = LocalBackend::check(data_dir, root_key_file) {
-        eprintln!("{fault}\n1 fault found");
-        return ExitCode::from(BAD_CONFIG);
+    match backend(&config) {
+        Ok(backend) => println!("{}", summary(&config, &backend)),
+        Err(fault) => {
+            eprintln!("{fault}\n1 fault found");
+            return ExitCode::from(BAD_CONFIG);
+        }
     }
-    println!("{}", summary(&config));
     ExitCode::SUCCESS
 }
 
+/// What the backend comes to.
+fn backend(config: &Config) -> Result<String, Box<dyn Error>> {
+    match &config.backend {
+        Backend::Local { data_dir, root_key_file } => {
+            LocalBackend::check(data_dir, root_key_file)?;
+            let seeds = match &config.seeds {
+                Some(seeds) => format!(", seeds in {} ({})", seeds.file().display(), seeds.len()),
+                None => String::new(),
+            };
+            Ok(format!("  local backend in {}{seeds}", data_dir.display()))
+        }
+        Backend::Aws(settings) => {
+            let upstreams = aws::endpoints(settings)?;
+            let line = |(name, url)| format!("  forwards {name} to {url}");
+            Ok(upstreams.into_iter().map(line).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
 /// What the configuration comes to, for whoever wants to see that the right file was read.
-fn summary(config: &Config) -> String {
-    let Backend::Local { data_dir, .. } = &config.backend;
+fn summary(config: &Config, backend: &str) -> String {
     let audit = match &config.audit {
         AuditTarget::Stdout => "standard output".to_owned(),
         AuditTarget::File(file) => file.display().to_string(),
     };
     let regions: Vec<&str> = config.regions.all().iter().map(Region::as_str).collect();
-    let seeds = match &config.seeds {
-        Some(seeds) => format!(", seeds in {} ({})", seeds.file().display(), seeds.len()),
-        None => String::new(),
-    };
     let tls = if config.listen.tls.is_some() { "TLS" } else { "no TLS" };
     [
         format!("ok: {}", config.file.display()),
         format!("  account {} in {}", config.account, regions.join(", ")),
         format!("  listens on {} ({tls}), probes on {}", config.listen.address, config.admin),
         format!("  {} access keys in {}", config.credentials.len(), config.auth.credentials_file.display()),
-        format!("  local backend in {}{seeds}", data_dir.display()),
+        backend.to_owned(),
         format!("  audit records to {audit}"),
     ]
     .join("\n")

@@ -116,7 +116,10 @@ impl StoreArguments {
     fn place(&self) -> Result<Place, Faults> {
         if let Some(file) = &self.config {
             let config = Config::load(file)?;
-            let Backend::Local { data_dir, root_key_file } = config.backend;
+            let Backend::Local { data_dir, root_key_file } = config.backend else {
+                let (message, hint) = ("has a backend without a store", "name the configuration of a local backend");
+                return Err(Faults::from(Fault::of_file(file, message, hint)));
+            };
             return Ok(Place { data_dir, root_key_file, served: Some((config.regions, config.account)) });
         }
         let data_dir = self.data_dir.clone().unwrap_or_default();

@@ -17,7 +17,7 @@ use clap::Args;
 use super::log::{self, Log};
 use super::serve::failed;
 use super::{BAD_CONFIG, page};
-use crate::app;
+use crate::app::{self, Served};
 use crate::audit::Writer;
 use crate::aws::{AccountId, AliasName, KeyArn, Region, Regions};
 use crate::backend::local::{LocalBackend, SeedError, Seeds};
@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     };
     // Neither does anything wait for the console, so it needs no thread of the writer's.
-    let ended = app::run(&config, backend, Some(Writer::inline(console.clone())), ready);
+    let ended = app::run(&config, Served::Local(backend), Some(Writer::inline(console.clone())), ready);
     console.finish(log::LAST_LINES);
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,10 +8,12 @@ use clap::Args;
 
 use super::log::Log;
 use super::{BAD_CONFIG, FAILED};
-use crate::app;
+use crate::admin;
+use crate::app::{self, Served};
+use crate::backend::aws::Running;
 use crate::backend::local::{LocalBackend, SeedError};
 use crate::clock::Clock;
-use crate::config::Backend;
+use crate::config::{Backend, Config};
 
 /// Run the gateway until SIGTERM, then drain it.
 ///
@@ -42,23 +44,37 @@ pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
     if config.listen.danger_plaintext_listener && config.listen.tls.is_none() {
         tracing::warn!(address = %config.listen.address, "danger_plaintext_listener: clients are served without TLS");
     }
-    let Backend::Local { data_dir, root_key_file } = &config.backend;
-    let backend =
-        match LocalBackend::open(data_dir, root_key_file, config.regions.all(), config.account, &Clock::System) {
-            Ok(backend) => Arc::new(backend.with_grant_propagation_delay(config.grants.propagation_delay)),
-            Err(error) => return failed(log, &error),
-        };
-    if let Some(seeds) = &config.seeds
-        && let Err(error) = backend.seed(seeds)
-    {
-        return not_seeded(log, &error);
-    }
+    // Before anything is made that counts.
+    admin::count();
+    let backend = match backend(&config, log) {
+        Ok(backend) => backend,
+        Err(code) => return code,
+    };
     let ready = |listening: app::Listening| {
         tracing::info!(gateway = %listening.gateway, admin = %listening.admin, "ready");
     };
     match app::run(&config, backend, None, ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(log, &error),
+    }
+}
+
+fn backend(config: &Config, log: &Log) -> Result<Served, ExitCode> {
+    match &config.backend {
+        Backend::Local { data_dir, root_key_file } => {
+            let (regions, account) = (config.regions.all(), config.account);
+            let local = LocalBackend::open(data_dir, root_key_file, regions, account, &Clock::System);
+            let local = local.map_err(|error| failed(log, &error))?;
+            let local = local.with_grant_propagation_delay(config.grants.propagation_delay);
+            if let Some(seeds) = &config.seeds {
+                local.seed(seeds).map_err(|error| not_seeded(log, &error))?;
+            }
+            Ok(Served::Local(Arc::new(local)))
+        }
+        Backend::Aws(settings) => {
+            let running = Running::start(settings, config.grants.forward_foreign, &Clock::System);
+            running.map(Served::Aws).map_err(|error| failed(log, &error))
+        }
     }
 }
 

@@ -4,11 +4,14 @@
 //! the environment again: whoever needs a setting is given it. `config/local.toml` shows every key with its
 //! default and its reason; the defaults themselves are the constants of this module's files.
 
+mod backend;
 mod limits;
 mod listen;
 mod policies;
+mod quota;
 mod read;
 mod server;
+mod upstreams;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +28,7 @@ use crate::policy::{Compiled, Document};
 pub(crate) use policies::{policy_fault, read_bounded};
 pub(crate) use read::regions;
 
+pub use backend::Backend;
 pub use policies::PolicySettings;
 
 pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, Tls};
@@ -37,7 +41,7 @@ pub struct Config {
     pub file: PathBuf,
     /// The regions whose KMS this is.
     pub regions: Regions,
-    /// The account that the keys belong to.
+    /// The account that the keys belong to, or those of them that a request names without one.
     pub account: AccountId,
     /// Where clients come in.
     pub listen: Listen,
@@ -67,24 +71,14 @@ pub struct Config {
     pub server: Server,
 }
 
-/// What answers the requests that are allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// The gateway is the KMS, with its keys in an embedded store.
-    Local {
-        /// The directory of the store.
-        data_dir: PathBuf,
-        /// The file of the key that wraps all others.
-        root_key_file: PathBuf,
-    },
-}
-
 /// How grants take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grants {
     /// How long a new grant has effect only for requests with its token. Zero, unless programs are to be tested for
     /// what they do at AWS, where a grant takes up to five minutes to spread.
     pub propagation_delay: Duration,
+    /// Whether grants to principals that are not the gateway's own, and tokens that AWS made, go past it to AWS.
+    pub forward_foreign: bool,
 }
 
 /// How callers are authenticated.

@@ -1,12 +1,14 @@
 //! The root of the configuration file, and the sections too small for a file of their own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AuditTarget, Auth, Backend, Config, Grants, limits, listen, policies, server};
-use crate::aws::{Region, Regions};
+use super::backend::Kind;
+use super::{AuditTarget, Auth, Config, Grants, backend, limits, listen, policies, server, upstreams};
+use crate::aws::{AccountId, Region, Regions};
 use crate::backend::local::Seeds;
+use crate::credentials::Credentials;
 use crate::faults::{Collector, Section, Value};
 use crate::policy::Document;
 
@@ -16,26 +18,30 @@ const LONGEST_PROPAGATION_DELAY_MS: u64 = 300_000;
 /// Reads the whole file. `None` means that at least one fault was noted.
 pub(super) fn config(file: &Path, root: &Section<'_>, given: Option<Document>, faults: &Collector) -> Option<Config> {
     let regions = regions(root);
-    let account = root
-        .require("account", "name the account the keys belong to: account = \"111122223333\"")
-        .and_then(|value| value.parse("write its 12 digits in quotes"));
+    let section = root.section("backend");
+    let kind = backend::kind(&section);
+    let named = account(root, &section, kind);
     let listen = listen::listen(&root.section("listen"));
     let admin = listen::admin(&root.section("admin"), listen.as_ref());
-    let backend = backend(&root.section("backend"));
-    let seeds = backend
-        .as_ref()
-        .and_then(|(_, file)| file.as_deref())
-        .and_then(|file| Seeds::read(file, regions.as_ref()?.all(), account?, faults).map(Arc::new));
     let auth = auth(&root.section("auth"));
     let policies = policies::settings(&root.section("policies"));
     let mut warnings = Vec::new();
     let guardrail = policies.guardrail_file.as_ref();
     let guardrail = guardrail.map(|file| policies::guardrail(file, faults, &mut warnings));
     let credentials = auth.as_ref().and_then(|auth| {
-        let found = (account, faults, &mut warnings);
+        let found = (named.flatten(), faults, &mut warnings);
         policies::credentials(&auth.credentials_file, policies.directory.as_deref(), given, found)
     });
-    let grants = grants(&root.section("grants"));
+    let account = named.and_then(|named| named.or_else(|| common_account(root, credentials.as_ref()?)));
+    let backend = kind.zip(regions.as_ref()).and_then(|(kind, regions)| match kind {
+        Kind::Local => backend::local(&section),
+        Kind::Aws => Some((backend::aws(&section, regions, account?)?, None)),
+    });
+    let seeds = backend
+        .as_ref()
+        .and_then(|(_, file)| file.as_deref())
+        .and_then(|file| Seeds::read(file, regions.as_ref()?.all(), account?, faults).map(Arc::new));
+    let grants = grants(&root.section("grants"), kind);
     let audit = audit(&root.section("audit"));
     let limits = limits::limits(&root.section("limits"));
     let server = server::server(&root.section("server"));
@@ -58,6 +64,33 @@ pub(super) fn config(file: &Path, root: &Section<'_>, given: Option<Document>, f
         limits,
         server,
     })
+}
+
+const NAME_ACCOUNT: &str = "name the account the keys belong to: account = \"111122223333\"";
+
+/// The account as the file says it: of itself, or by the role that is assumed. `None`: at fault; `Some(None)`: it does
+/// not say, and need not.
+#[expect(clippy::option_option, reason = "a fault and an absence are two things, and both are told apart here alone")]
+fn account(root: &Section<'_>, backend: &Section<'_>, kind: Option<Kind>) -> Option<Option<AccountId>> {
+    if let Some(value) = root.get("account") {
+        return value.parse("write its 12 digits in quotes").map(Some);
+    }
+    if kind != Some(Kind::Aws) {
+        return root.require("account", NAME_ACCOUNT).map(|_| None);
+    }
+    let role = backend.get("role_arn");
+    Some(role.and_then(|role| upstreams::account_of_role(role.text()?)))
+}
+
+/// The account that all principals are of.
+fn common_account(root: &Section<'_>, credentials: &Credentials) -> Option<AccountId> {
+    let mut accounts = credentials.principals().map(|principal| principal.arn.account());
+    let first = accounts.next();
+    let common = first.filter(|first| accounts.all(|other| other == *first));
+    if common.is_none() {
+        root.fault("account", "is missing, and the principals are not of one account", Some(NAME_ACCOUNT));
+    }
+    common
 }
 
 /// `region` and `replica_regions`, each region of which is judged by itself.
@@ -83,46 +116,6 @@ pub(crate) fn regions(root: &Section<'_>) -> Option<Regions> {
     Some(regions)
 }
 
-/// The backend, and the file of its seeds.
-fn backend(section: &Section<'_>) -> Option<(Backend, Option<PathBuf>)> {
-    let data_dir = section.get("data_dir");
-    let seeds_file = section.get("seeds_file");
-    let root_key_file = section.get("root_key_file");
-    let kind = section.require("kind", "write kind = \"local\"");
-    section.end();
-    let kind = kind?;
-    match kind.text()? {
-        "local" => {}
-        "aws" => {
-            kind.fault("`aws` is not served yet", Some("kind = \"local\" keeps keys in an embedded store"));
-            return None;
-        }
-        other => {
-            kind.fault(format!("`{other}` is no backend"), Some("write kind = \"local\""));
-            return None;
-        }
-    }
-    let data_dir_value = data_dir.or_else(|| section.require("data_dir", "name the directory of the key store"))?;
-    let data_dir = data_dir_value.path()?;
-    if data_dir.exists() && !data_dir.is_dir() {
-        data_dir_value.fault(format!("`{}` is no directory", data_dir.display()), Some("name a directory"));
-    }
-    let root_key_file = match root_key_file {
-        Some(value) => value.path()?,
-        None => default_root_key_file(&data_dir),
-    };
-    let seeds_file = match seeds_file {
-        Some(value) => Some(value.path()?),
-        None => None,
-    };
-    Some((Backend::Local { data_dir, root_key_file }, seeds_file))
-}
-
-/// Beside the store unless it is told otherwise; who keeps both on one disk protects the keys by that disk.
-fn default_root_key_file(data_dir: &Path) -> PathBuf {
-    data_dir.join("root.key")
-}
-
 fn auth(section: &Section<'_>) -> Option<Auth> {
     let uniform_errors = section.get("uniform_errors").is_some_and(|value| value.boolean().unwrap_or_default());
     let credentials_file = section.require("credentials_file", "name the file of principals and their access keys");
@@ -130,11 +123,19 @@ fn auth(section: &Section<'_>) -> Option<Auth> {
     Some(Auth { credentials_file: credentials_file?.path()?, uniform_errors })
 }
 
-fn grants(section: &Section<'_>) -> Option<Grants> {
-    let delay = section.get("propagation_delay_ms").map(|value| value.number(0..=LONGEST_PROPAGATION_DELAY_MS));
+fn grants(section: &Section<'_>, kind: Option<Kind>) -> Option<Grants> {
+    let delay = section.get("propagation_delay_ms");
+    let forward_foreign = section.get("forward_foreign");
+    for (value, of) in [(&delay, Kind::Local), (&forward_foreign, Kind::Aws)] {
+        if let (Some(value), Some(kind)) = (value, kind.filter(|kind| *kind != of)) {
+            value.fault(format!("means nothing to the {} backend", kind.name()), Some("take it out"));
+        }
+    }
+    let delay = delay.map(|value| value.number(0..=LONGEST_PROPAGATION_DELAY_MS));
+    let forward_foreign = forward_foreign.is_some_and(|value| value.boolean().unwrap_or_default());
     section.end();
     let milliseconds = delay.unwrap_or(Some(0))?;
-    Some(Grants { propagation_delay: Duration::from_millis(milliseconds) })
+    Some(Grants { propagation_delay: Duration::from_millis(milliseconds), forward_foreign })
 }
 
 fn audit(section: &Section<'_>) -> Option<AuditTarget> {

@@ -482,7 +482,7 @@ fn local(change: impl FnOnce(&str) -> String) -> Result<Config, Faults> {
     let mut config = Config::load(&file)?;
     // Everything is compared by what it is from there.
     let from = |path: &Path| path.strip_prefix(directory.path().join("config")).unwrap().to_path_buf();
-    let Backend::Local { data_dir, root_key_file } = &mut config.backend;
+    let Backend::Local { data_dir, root_key_file } = &mut config.backend else { panic!("another backend") };
     (*data_dir, *root_key_file) = (from(data_dir), from(root_key_file));
     config.auth.credentials_file = from(&config.auth.credentials_file);
     Ok(config)

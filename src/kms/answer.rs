@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
 
 use crate::aws::KeyMaterialId;
 
@@ -22,6 +23,21 @@ pub struct Answer {
     pub grant_id: Option<Box<str>>,
     /// The ARN of the key that the call made, for the record's `resources`.
     pub created: Option<Arc<str>>,
+    /// What an upstream said beside the body, if the answer is one's.
+    pub forwarded: Option<Box<Forwarded>>,
+}
+
+/// The head of an upstream's answer, as much of it as reaches the client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its `x-amzn-RequestId`: the client's too, so that AWS's support finds the call.
+    pub request_id: Option<HeaderValue>,
+    /// Its `x-amzn-ErrorType`.
+    pub error_type: Option<HeaderValue>,
+    /// The name and the message of the error that it is, for the record.
+    pub failure: Option<(Box<str>, Option<Box<str>>)>,
 }
 
 impl Answer {
@@ -35,6 +51,7 @@ impl Answer {
             response_elements: None,
             grant_id: None,
             created: None,
+            forwarded: None,
         }
     }
 

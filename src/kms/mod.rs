@@ -14,7 +14,7 @@ mod upstream_answer;
 mod validation;
 mod writer;
 
-pub use answer::Answer;
+pub use answer::{Answer, Forwarded};
 pub use error_class::ErrorClass;
 pub use exception::{Exception, ExceptionKind};
 pub use input::{Input, Recipient, Tag};

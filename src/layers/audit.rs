@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: no answer to a request that was read leaves before its record is in the kernel.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::audit::{Arrived, Draft, Recorder, Ticket, Unwritable};
 use crate::aws::ServedRegion;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::kms::Answer;
+use crate::kms::{Answer, ExceptionKind};
 use crate::stage::RequestContext;
 use crate::state::Snapshot;
 
@@ -168,7 +169,13 @@ pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
             if let Some(elements) = &answer.response_elements {
                 draft.response_elements(elements.clone());
             }
-            draft.succeeded();
+            if answer.forwarded.as_ref().is_some_and(|forwarded| forwarded.request_id.is_some()) {
+                draft.answered_by_upstream();
+            }
+            match answer.forwarded.as_ref().and_then(|forwarded| forwarded.failure.as_ref()) {
+                None => draft.succeeded(),
+                Some((name, message)) => draft.failed(error_code(name), message.as_deref()),
+            }
         }
         Err(error) => {
             let exception = error.exception();
@@ -178,6 +185,11 @@ pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
             draft.failed(exception.kind().error_code(), exception.recorded_message());
         }
     }
+}
+
+/// CloudTrail's code for an error of that name.
+fn error_code(name: &str) -> Cow<'static, str> {
+    ExceptionKind::from_name(name).map_or_else(|| name.to_owned().into(), |kind| kind.error_code().into())
 }
 
 #[cfg(test)]

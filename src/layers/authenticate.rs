@@ -34,7 +34,8 @@ pub struct Authenticated {
     pub(super) body: Bytes,
     /// Given back when the request ends: what was read of the body lives as long.
     pub(super) held: BodyReservation,
-    _verified: sigv4::Verified,
+    /// That its signature was verified, and the hash of the body that it was verified by.
+    pub(super) verified: sigv4::Verified,
 }
 
 /// Without the body, which may hold plaintext.
@@ -96,7 +97,7 @@ where
             let Signed { access_key, region, body, held, verified } = shared.authenticate(&mut received).await?;
             let Received { mut context, operation, .. } = received;
             context.served = region;
-            inner.call(Authenticated { context, access_key, operation, body, held, _verified: verified }).await
+            inner.call(Authenticated { context, access_key, operation, body, held, verified }).await
         })
     }
 }

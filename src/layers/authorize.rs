@@ -11,6 +11,7 @@ use std::sync::Arc;
 use facts::Facts;
 pub(super) use leave::Leave;
 
+use super::parse::Payload;
 use super::{Resolved, Step};
 use crate::audit::{self, Draft};
 use crate::aws::{AliasArn, Member, Operation, Permission, Resource};
@@ -30,6 +31,7 @@ pub struct Authorized {
     pub(super) context: RequestContext,
     pub(super) access_key: Arc<AccessKey>,
     pub(super) input: Input,
+    pub(super) payload: Payload,
     pub(super) keys: Keys,
     pub(super) held: BodyReservation,
     pub(super) leave: Leave,
@@ -48,47 +50,66 @@ impl Step<Resolved> for Authorize {
     type Out = Authorized;
 
     fn step(&self, resolved: Resolved) -> Result<Authorized, Error> {
-        let Resolved { context, access_key, input, keys, tokens, held, .. } = resolved;
-        let operation = input.operation();
-        let makes_key = matches!(operation, Operation::CreateKey | Operation::ReplicateKey);
-        let tagging = (makes_key && input.tags(Member::Tags).next().is_some()).then_some(&TAG_NEW_KEY);
-        // What cannot be a token adds nothing, and is refused below.
-        let (tokens, unusable) = tokens.map_or_else(|error| (Tokens::default(), Some(error)), |tokens| (tokens, None));
-        let questions = || {
-            let permissions = operation.permissions().iter().chain(tagging);
-            permissions.map(|permission| Question {
-                context: &context,
-                access_key: &access_key,
-                input: &input,
-                keys: &keys,
-                tokens: &tokens,
-                permission,
-            })
-        };
-        let hides = keys.iter().any(Found::hidden);
-        let mut leave = Leave::begin();
-        if hides {
-            // Before anything else is told of the request: were the key not here, it would have been refused by now.
-            for question in questions().filter(Question::hidden) {
-                leave.and(question.ask().map_err(|_| Exception::invalid_ciphertext())?);
-            }
-        }
-        if let Some(error) = unusable {
-            return Err(error.into());
-        }
-        for question in questions().filter(|question| !(hides && question.hidden())) {
-            leave.and(question.ask()?);
-        }
-        Ok(Authorized { context, access_key, input, keys, held, leave, _made_here: () })
+        let Resolved { context, access_key, input, payload, keys, tokens, held, .. } = resolved;
+        let leave = leave(&Asked { context: &context, access_key: &access_key, input: &input, keys: &keys }, tokens)?;
+        Ok(Authorized { context, access_key, input, payload, keys, held, leave, _made_here: () })
     }
+}
+
+/// A request, as far as policies see it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'r> {
+    pub(super) context: &'r RequestContext,
+    pub(super) access_key: &'r AccessKey,
+    pub(super) input: &'r Input,
+    pub(super) keys: &'r Keys,
+}
+
+/// The leave to do all that is asked. Of a key that the answer alone will name it is given provisionally:
+/// [`on_answer`] decides.
+fn leave(asked: &Asked<'_>, tokens: Result<Tokens, Exception>) -> Result<Leave, Error> {
+    let Asked { input, keys, .. } = *asked;
+    let operation = input.operation();
+    let makes_key = matches!(operation, Operation::CreateKey | Operation::ReplicateKey);
+    let tagging = (makes_key && input.tags(Member::Tags).next().is_some()).then_some(&TAG_NEW_KEY);
+    // What cannot be a token adds nothing, and is refused below.
+    let (tokens, unusable) = tokens.map_or_else(|error| (Tokens::default(), Some(error)), |tokens| (tokens, None));
+    let questions = || {
+        let permissions = operation.permissions().iter().chain(tagging);
+        permissions.map(|permission| Question { asked, tokens: &tokens, permission })
+    };
+    let hides = keys.iter().any(Found::hidden);
+    let mut leave = Leave::begin();
+    if hides {
+        // Before anything else is told of the request: were the key not here, it would have been refused by now.
+        for question in questions().filter(Question::hidden) {
+            leave.and(question.ask().map_err(|_| Exception::invalid_ciphertext())?);
+        }
+    }
+    if let Some(error) = unusable {
+        return Err(error.into());
+    }
+    for question in questions().filter(|question| !(hides && question.hidden())) {
+        leave.and(question.ask()?);
+    }
+    Ok(leave)
+}
+
+/// The leave to have an answer, by the keys that it names.
+///
+/// # Errors
+///
+/// As for a request: the answer is not to be let out.
+pub(super) fn on_answer(asked: &Asked<'_>) -> Result<(), Error> {
+    let tokens = Tokens::default();
+    let permissions = asked.input.operation().permissions().iter();
+    let about_keys = permissions.filter(|permission| matches!(permission.resource, Resource::Key(_)));
+    about_keys.map(|permission| Question { asked, tokens: &tokens, permission }.ask().map(drop)).collect()
 }
 
 /// Whether one permission is there.
 struct Question<'r> {
-    context: &'r RequestContext,
-    access_key: &'r AccessKey,
-    input: &'r Input,
-    keys: &'r Keys,
+    asked: &'r Asked<'r>,
     tokens: &'r Tokens,
     permission: &'r Permission,
 }
@@ -96,30 +117,39 @@ struct Question<'r> {
 impl Question<'_> {
     /// Whether it is about a key that only those who may use it are told of.
     fn hidden(&self) -> bool {
+        let Asked { input, keys, .. } = self.asked;
         match self.permission.resource {
-            Resource::Key(member) => self.keys.of(self.input.operation(), member).is_some_and(Found::hidden),
+            Resource::Key(member) => keys.of(input.operation(), member).is_some_and(Found::hidden),
             Resource::Alias | Resource::Any => false,
         }
     }
 
     fn ask(&self) -> Result<Leave, Error> {
-        let (operation, action) = (self.input.operation(), self.permission.action);
+        let Asked { context, input, keys, .. } = *self.asked;
+        let (operation, action) = (input.operation(), self.permission.action);
         match self.permission.resource {
             Resource::Any => {
                 // What is listed is a principal's, and `*` in policies.
-                let resource = self.input.string(Member::RetiringPrincipal).filter(|_| lists_retirable(operation));
+                let resource = input.string(Member::RetiringPrincipal).filter(|_| lists_retirable(operation));
                 let resource = resource.unwrap_or("*");
                 self.judge(resource, None, Subject::Resource(resource))
             }
             Resource::Alias => {
-                let name = self.input.string(Member::AliasName).unwrap_or_default();
-                let arn = AliasArn::new(self.context.region(), self.keys.account, name);
+                let name = input.string(Member::AliasName).unwrap_or_default();
+                let arn = AliasArn::new(context.region(), keys.account, name);
                 self.judge(arn.as_str(), None, Subject::Resource(arn.as_str()))
             }
             // Without such a replica there is nothing to judge: the backend refuses the call.
-            Resource::Key(Member::PrimaryRegion) if self.keys.source.is_none() => Ok(Leave::begin()),
+            Resource::Key(Member::PrimaryRegion) if keys.source.is_none() => Ok(Leave::begin()),
             Resource::Key(member) => {
-                let Some(found) = self.keys.of(operation, member) else {
+                let Some(found) = keys.of(operation, member) else {
+                    if keys.told_by_answer {
+                        return self.provisionally();
+                    }
+                    if operation == Operation::RetireGrant {
+                        // By a token of AWS's, which alone knows what it stands for.
+                        return self.judge("*", None, Subject::Resource("*"));
+                    }
                     // Nothing was resolved, so there is nothing to allow.
                     return Err(Exception::access_denied(format!("{action} names no key")).into());
                 };
@@ -133,9 +163,29 @@ impl Question<'_> {
         }
     }
 
+    /// Whether there can be a key on which it would be allowed.
+    fn provisionally(&self) -> Result<Leave, Error> {
+        let Asked { context, access_key, .. } = *self.asked;
+        let (principal, action) = (&*access_key.principal, self.permission.action);
+        let policies = Policies {
+            guardrail: context.snapshot.guardrail.as_ref().map(slice::from_ref),
+            boundary: principal.boundary.as_ref().map(slice::from_ref),
+            session: principal.session_policy.as_ref().map(slice::from_ref),
+            ..Policies::identity(&principal.policies)
+        };
+        let root = principal.names.is_root();
+        if root || policy::could_allow(action, &policies) {
+            return Ok(Leave::begin());
+        }
+        let decision = Decision::ImplicitDeny(Kind::Identity);
+        record(&context.draft, action, &decision, false);
+        let text = policy::denied_message(principal.arn.caller(), action, Subject::Ciphertext, &decision);
+        Err(Exception::access_denied(text).into())
+    }
+
     fn judge(&self, resource: &str, found: Option<&Found>, subject: Subject<'_>) -> Result<Leave, Error> {
-        let Self { context, access_key, input, keys, permission, .. } = *self;
-        let (principal, action) = (&*access_key.principal, permission.action);
+        let Asked { context, access_key, input, keys } = *self.asked;
+        let (principal, action) = (&*access_key.principal, self.permission.action);
         let caller = principal.arn.caller();
         let account = found.map_or(keys.account, |found| found.key.arn().account());
         let foreign = principal.arn.account() != account;
@@ -181,12 +231,12 @@ impl Question<'_> {
 
     /// A grant that allows what is asked: of the key's, or the one that is to be retired.
     fn granted(&self, facts: &Facts<'_>) -> Option<Granted> {
-        let Self { context, access_key, input, keys, permission, .. } = *self;
+        let Asked { context, access_key, input, keys } = *self.asked;
         let caller = &access_key.principal.names;
         if let Some(grant) = &keys.grant {
             return grant.may_retire(caller).map(|to| Granted { id: grant.id, to });
         }
-        let operation = GrantOperation::from_action(permission.action)?;
+        let operation = GrantOperation::from_action(self.permission.action)?;
         let (grants, now, tokens) = (facts.found?.key.grants()?, context.received_at, self.tokens.ids());
         let (grant, to) = match operation {
             GrantOperation::CreateGrant => {

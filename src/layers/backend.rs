@@ -5,41 +5,68 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use futures_util::future::Either;
 use tower::Service;
 
 use super::authorize::keeps_control;
+use super::forward::forward;
 use super::off_worker::{Busy, OffWorker};
 use super::{Admitted, Authorized};
 use crate::audit::Draft;
+use crate::backend::Backend;
 use crate::backend::local::{LocalBackend, Requester};
 use crate::error::Error;
 use crate::kms::{Answer, Exception};
+use crate::limits::Limits;
 
 /// Answers from the backend.
 #[derive(Debug, Clone)]
 pub struct BackendService {
-    backend: Arc<LocalBackend>,
+    backend: Backend,
+    limits: Arc<ArcSwap<Limits>>,
     off_worker: OffWorker,
 }
+
+/// Answered at once, or waited for.
+type Answering = Either<Ready<Result<Answer, Error>>, Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>;
 
 /// What the record calls the bound of [`OffWorker`].
 const LIMITER: &str = "slow_work";
 
 impl BackendService {
-    /// Answers from `backend`. All clones share the threads on which slow answers are worked out.
+    /// Answers from `backend`, whose look-ups are charged to `limits`. All clones share the threads on which slow answers
+    /// are worked out.
     #[must_use]
-    pub fn new(backend: Arc<LocalBackend>) -> Self {
-        Self { backend, off_worker: OffWorker::new() }
+    pub fn new(backend: Backend, limits: Arc<ArcSwap<Limits>>) -> Self {
+        Self { backend, limits, off_worker: OffWorker::new() }
+    }
+
+    fn from_store(&self, backend: &Arc<LocalBackend>, authorized: Authorized) -> Answering {
+        let slow = LocalBackend::is_slow(&authorized.input);
+        match (authorized.input.operation().mutating(), slow) {
+            (false, false) => {
+                let Authorized { context, input, keys, .. } = authorized;
+                let answer = backend.answer(&input, &keys, context.region());
+                Either::Left(ready(answer.map_err(Error::from)))
+            }
+            (false, true) => Either::Right(Box::pin(self.slowly(backend, authorized))),
+            (true, false) => Either::Right(Box::pin(change(backend, authorized))),
+            (true, true) => Either::Right(Box::pin(self.change_slowly(backend, authorized))),
+        }
     }
 
     /// Works out an answer that changes nothing and takes long. Who finds no place is throttled: KMS's own quota of key
     /// pairs is as low, and its clients know to come back.
     ///
     /// What has begun goes on when its client has gone, and is recorded with its outcome; what still waits is given up.
-    fn slowly(&self, authorized: Authorized) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
+    fn slowly(
+        &self,
+        backend: &Arc<LocalBackend>,
+        authorized: Authorized,
+    ) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
         let Authorized { context, input, keys, held, .. } = authorized;
-        let Self { backend, off_worker } = self.clone();
+        let (backend, off_worker) = (Arc::clone(backend), self.off_worker.clone());
         let draft = context.draft.clone();
         let work = move || {
             let answer = backend.answer(&input, &keys, context.region()).map_err(Error::from);
@@ -51,8 +78,12 @@ impl BackendService {
     }
 
     /// Carries out a change that takes long before it is queued. Until it has begun it is given up with its client.
-    fn change_slowly(&self, authorized: Authorized) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
-        let Self { backend, off_worker } = self.clone();
+    fn change_slowly(
+        &self,
+        backend: &Arc<LocalBackend>,
+        authorized: Authorized,
+    ) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
+        let (backend, off_worker) = (Arc::clone(backend), self.off_worker.clone());
         let draft = authorized.context.draft.clone();
         async move {
             match off_worker.run(move || change(&backend, authorized)).await {
@@ -66,24 +97,19 @@ impl BackendService {
 impl Service<Admitted> for BackendService {
     type Response = Answer;
     type Error = Error;
-    type Future = Either<Ready<Result<Answer, Error>>, Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, admitted: Admitted) -> Self::Future {
-        let authorized = admitted.authorized;
-        let slow = LocalBackend::is_slow(&authorized.input);
-        match (authorized.input.operation().mutating(), slow) {
-            (false, false) => {
-                let Authorized { context, input, keys, .. } = authorized;
-                let answer = self.backend.answer(&input, &keys, context.region());
-                Either::Left(ready(answer.map_err(Error::from)))
+        match &self.backend {
+            Backend::Local(local) => self.from_store(local, admitted.authorized),
+            Backend::Aws(aws) => {
+                let limits = Arc::clone(&self.limits);
+                Either::Right(Box::pin(forward(aws.clone(), limits, admitted)))
             }
-            (false, true) => Either::Right(Box::pin(self.slowly(authorized))),
-            (true, false) => Either::Right(Box::pin(change(&self.backend, authorized))),
-            (true, true) => Either::Right(Box::pin(self.change_slowly(authorized))),
         }
     }
 }
@@ -131,12 +157,16 @@ mod tests {
     use tower::ServiceBuilder;
 
     use super::super::testing::{ALIAS, World, unlimited};
-    use super::super::{AuthenticateLayer, Authorize, Parse, RateLimitLayer, Resolve, StepLayer};
+    use super::super::{AuthenticateLayer, Authorize, Constraints, Parse, RateLimitLayer, ResolveLayer, StepLayer};
     use super::*;
+
+    fn local(world: &World) -> BackendService {
+        BackendService::new(Backend::Local(world.backend()), unlimited())
+    }
 
     /// All layers behind [`Received`](super::super::Received), with the backend.
     async fn answered(world: &World, operation: &str, body: &Value) -> Result<Value, Error> {
-        answered_by(BackendService::new(world.backend()), world, operation, body).await
+        answered_by(local(world), world, operation, body).await
     }
 
     async fn answered_by(
@@ -147,8 +177,8 @@ mod tests {
     ) -> Result<Value, Error> {
         let service = ServiceBuilder::new()
             .layer(AuthenticateLayer { read_timeout: std::time::Duration::from_secs(10) })
-            .layer(StepLayer(Parse))
-            .layer(StepLayer(Resolve(world.backend())))
+            .layer(StepLayer(Parse(Constraints::Here)))
+            .layer(ResolveLayer { backend: Backend::Local(world.backend()), limits: unlimited() })
             .layer(StepLayer(Authorize))
             .layer(RateLimitLayer(unlimited()))
             .service(backend);
@@ -196,7 +226,7 @@ mod tests {
         let key = world.key();
         let body = json!({"KeyId": key.id().as_str()});
         let admitted = world.admitted(world.request("DisableKey", &body));
-        let future = BackendService::new(world.backend()).call(admitted);
+        let future = local(&world).call(admitted);
         drop(future);
         let record = world.record();
         assert_eq!(record["eventName"], "DisableKey");
@@ -213,7 +243,7 @@ mod tests {
         let body = json!({"AliasName": "alias/new", "TargetKeyId": key.id().as_str()});
         let (one, two) = (world.request("CreateAlias", &body), world.request("CreateAlias", &body));
         let (one, two) = (world.admitted(one), world.admitted(two));
-        let mut service = BackendService::new(world.backend());
+        let mut service = local(&world);
         service.call(one).await.unwrap();
         drop(service.call(two));
         drop(service);
@@ -235,7 +265,7 @@ mod tests {
 
     /// A backend whose slow work finds `places` places, and never a thread.
     fn stuck(world: &World, places: usize) -> BackendService {
-        BackendService { backend: world.backend(), off_worker: OffWorker::bounded(0, places) }
+        BackendService { off_worker: OffWorker::bounded(0, places), ..local(world) }
     }
 
     #[tokio::test]
@@ -263,7 +293,7 @@ mod tests {
     async fn an_rsa_key_is_made_off_the_worker_and_a_key_of_a_curve_at_once() {
         let world = World::new();
         world.key();
-        let mut service = BackendService::new(world.backend());
+        let mut service = local(&world);
         let mut answer = service.call(world.admitted(world.request(PAIR, &pair("RSA_2048"))));
         assert!((&mut answer).now_or_never().is_none(), "the worker has waited for it");
         assert!(answer.await.is_ok());
@@ -279,7 +309,7 @@ mod tests {
         let world = World::new();
         world.key();
         let admitted = world.admitted(world.request(PAIR, &pair("RSA_2048")));
-        let mut answer = BackendService::new(world.backend()).call(admitted);
+        let mut answer = local(&world).call(admitted);
         assert!((&mut answer).now_or_never().is_none());
         drop(answer);
         let record = world.record();
@@ -327,7 +357,7 @@ mod tests {
         let world = World::new();
         let key = world.key();
         let disable = world.admitted(world.request("DisableKey", &json!({"KeyId": key.id().as_str()})));
-        BackendService::new(world.backend()).call(disable).await.unwrap();
+        local(&world).call(disable).await.unwrap();
         let error = answered(&world, PAIR, &pair("RSA_2048")).await.unwrap_err();
         assert_eq!(error.exception().kind().name(), "DisabledException");
         let records = world.records();
@@ -364,7 +394,7 @@ mod tests {
     async fn material_is_unwrapped_off_the_worker_and_what_it_is_and_its_token_are_not_recorded() {
         let world = World::new();
         let (key, request) = import(&world).await;
-        let mut answer = BackendService::new(world.backend()).call(world.admitted(world.request(IMPORT, &request)));
+        let mut answer = local(&world).call(world.admitted(world.request(IMPORT, &request)));
         assert!((&mut answer).now_or_never().is_none(), "the worker has waited for it");
         assert!(answer.await.is_ok());
         assert_eq!(state(&world, &key).await, "Enabled");
@@ -387,7 +417,7 @@ mod tests {
         assert_eq!(world.records().last().unwrap()["errorCode"], "ClientDisconnected");
         assert_eq!(state(&world, &key).await, "PendingImport");
         let before = world.records().len();
-        let mut begun = BackendService::new(world.backend()).call(world.admitted(world.request(IMPORT, &request)));
+        let mut begun = local(&world).call(world.admitted(world.request(IMPORT, &request)));
         assert!((&mut begun).now_or_never().is_none());
         drop(begun);
         for _ in 0..5_000 {

@@ -1,12 +1,17 @@
 //! Reads the body once. Policy, backend and audit all read this one parse.
 
+use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Authenticated, Step};
+use crate::backend::Backend;
 use crate::credentials::AccessKey;
 use crate::error::Error;
 use crate::kms::Input;
 use crate::limits::BodyReservation;
+use crate::sigv4::PayloadHash;
 use crate::stage::RequestContext;
 
 /// A request whose parameters are known and within their constraints.
@@ -15,24 +20,65 @@ pub struct Parsed {
     pub(super) context: RequestContext,
     pub(super) access_key: Arc<AccessKey>,
     pub(super) input: Input,
+    pub(super) payload: Payload,
     pub(super) held: BodyReservation,
     _made_here: (),
 }
 
+/// The bytes that a request's facts were read from, for a backend that sends them on.
+pub(super) struct Payload {
+    pub(super) body: Bytes,
+    pub(super) hash: PayloadHash,
+}
+
+/// Without the body, which may hold plaintext.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payload").field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
 /// The step that makes [`Parsed`].
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Parse;
+#[derive(Debug, Clone, Copy)]
+pub struct Parse(
+    /// Who holds requests to their constraints.
+    pub Constraints,
+);
+
+/// Who holds a request's members to their bounds, patterns and enums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constraints {
+    /// The gateway, which answers the request itself.
+    Here,
+    /// The upstream, which may be newer and know more.
+    Upstream,
+}
+
+impl Constraints {
+    /// Who holds what `backend` is asked to them.
+    #[must_use]
+    pub const fn held_by(backend: &Backend) -> Self {
+        match backend {
+            Backend::Local(_) => Self::Here,
+            Backend::Aws(_) => Self::Upstream,
+        }
+    }
+}
 
 impl Step<Authenticated> for Parse {
     type Out = Parsed;
 
     fn step(&self, authenticated: Authenticated) -> Result<Parsed, Error> {
-        let Authenticated { context, access_key, operation, body, held, .. } = authenticated;
-        let input = Input::parse(operation, &body)?;
+        let Authenticated { context, access_key, operation, body, held, verified, .. } = authenticated;
+        let input = match self.0 {
+            Constraints::Here => Input::parse(operation, &body)?,
+            Constraints::Upstream => Input::parse_to_forward(operation, &body)?,
+        };
         let mut parameters = String::with_capacity(body.len());
         input.request_parameters(&mut parameters);
         context.draft.request_parameters(parameters);
-        Ok(Parsed { context, access_key, input, held, _made_here: () })
+        let payload = Payload { body, hash: *verified.payload() };
+        Ok(Parsed { context, access_key, input, payload, held, _made_here: () })
     }
 }
 
@@ -45,7 +91,7 @@ mod tests {
 
     fn refusal(operation: &str, body: &str) -> Error {
         let world = World::new();
-        Parse.step(world.authenticated(world.signed(ORDERS, operation, body, &[]))).unwrap_err()
+        Parse(Constraints::Here).step(world.authenticated(world.signed(ORDERS, operation, body, &[]))).unwrap_err()
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 
 use super::{Identified, Inner};
 use crate::error::Error;
-use crate::kms::Answer;
+use crate::kms::{Answer, Forwarded};
 use crate::random::Exhausted;
 use crate::stage::RequestId;
 
@@ -88,6 +88,15 @@ impl<F: Future<Output = Result<Answer, Error>>> Future for Rendering<F> {
 fn success(id: &RequestId, answer: Answer) -> Response<AnswerBody> {
     let mut response = Response::new(Full::new(answer.body));
     stamp(id, &mut response);
+    if let Some(forwarded) = answer.forwarded {
+        let Forwarded { status, request_id, error_type, .. } = *forwarded;
+        *response.status_mut() = status;
+        for (name, value) in [(AMZN_REQUEST_ID, request_id), (AMZN_ERROR_TYPE, error_type)] {
+            if let Some(value) = value {
+                response.headers_mut().insert(name, value);
+            }
+        }
+    }
     response
 }
 

@@ -1,15 +1,28 @@
 //! Finds the keys that a request is about, once: policy, backend and audit use the same [`Keys`] to the end.
+//!
+//! The local backend has them at hand. An upstream may have to be asked, and its caller is charged for that: names that
+//! nobody has must not be a way to use up what all share.
 
+use std::future::{Future, Ready, ready};
+use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use super::{Parsed, Step};
+use arc_swap::ArcSwap;
+use futures_util::future::Either;
+use tower::{Layer, Service};
+
+use super::parse::Payload;
+use super::{Inner, Parsed};
 use crate::aws::{AliasArn, Member, Resource};
-use crate::backend::Keys;
+use crate::backend::aws::{AwsBackend, Question};
 use crate::backend::local::{LocalBackend, Tokens};
+use crate::backend::{Backend, Keys};
 use crate::credentials::AccessKey;
 use crate::error::Error;
-use crate::kms::{Exception, Input};
-use crate::limits::BodyReservation;
+use crate::kms::{Answer, Exception, Input};
+use crate::limits::{BodyReservation, Limits};
 use crate::stage::RequestContext;
 
 /// A request whose keys are known.
@@ -18,6 +31,7 @@ pub struct Resolved {
     pub(super) context: RequestContext,
     pub(super) access_key: Arc<AccessKey>,
     pub(super) input: Input,
+    pub(super) payload: Payload,
     pub(super) keys: Keys,
     /// What its grant tokens stand for, or why they cannot be used.
     pub(super) tokens: Result<Tokens, Exception>,
@@ -25,25 +39,127 @@ pub struct Resolved {
     _made_here: (),
 }
 
-/// The step that makes [`Resolved`].
-#[derive(Debug, Clone)]
-pub struct Resolve(pub Arc<LocalBackend>);
-
-impl Step<Parsed> for Resolve {
-    type Out = Resolved;
-
-    fn step(&self, parsed: Parsed) -> Result<Resolved, Error> {
-        let Parsed { context, access_key, input, held, .. } = parsed;
-        let keys = self.0.resolve(&input, &access_key.principal.arn, context.region())?;
+impl Resolved {
+    /// The request with its keys, which the record names from here on.
+    fn new(parsed: Parsed, keys: Keys, tokens: Result<Tokens, Exception>) -> Self {
+        let Parsed { context, access_key, input, payload, held, .. } = parsed;
         if input.operation().permissions().iter().any(|permission| permission.resource == Resource::Alias) {
             let name = input.string(Member::AliasName).unwrap_or_default();
-            context.draft.resource(AliasArn::new(context.region(), context.snapshot.account, name).as_str());
+            context.draft.resource(AliasArn::new(context.region(), keys.account, name).as_str());
         }
         for found in keys.iter() {
             context.draft.resource(found.key.arn());
         }
-        let tokens = self.0.open_grant_tokens(&input);
-        Ok(Resolved { context, access_key, input, keys, tokens, held, _made_here: () })
+        Self { context, access_key, input, payload, keys, tokens, held, _made_here: () }
+    }
+}
+
+/// Makes [`Resolved`].
+#[derive(Debug, Clone)]
+pub struct ResolveLayer {
+    /// Where the keys are.
+    pub backend: Backend,
+    /// What look-ups are charged to.
+    pub limits: Arc<ArcSwap<Limits>>,
+}
+
+impl<S> Layer<S> for ResolveLayer {
+    type Service = Resolve<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Resolve { shared: self.clone(), inner }
+    }
+}
+
+/// The service of [`ResolveLayer`].
+#[derive(Debug, Clone)]
+pub struct Resolve<S> {
+    shared: ResolveLayer,
+    inner: S,
+}
+
+/// Refused at once, found at once, or looked up.
+type Resolving<F> =
+    Either<Either<Ready<Result<Answer, Error>>, F>, Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>;
+
+impl<S> Service<Parsed> for Resolve<S>
+where
+    S: Inner<Resolved> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Answer;
+    type Error = Error;
+    type Future = Resolving<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, parsed: Parsed) -> Self::Future {
+        let resolved = match &self.shared.backend {
+            Backend::Local(local) => from_store(local, parsed),
+            Backend::Aws(aws) => match from_what_is_known(aws, &self.shared.limits, parsed) {
+                Ok(resolved) => resolved,
+                Err(unknown) => {
+                    let clone = self.inner.clone();
+                    let mut inner = mem::replace(&mut self.inner, clone);
+                    let (aws, limits) = (aws.clone(), Arc::clone(&self.shared.limits));
+                    return Either::Right(Box::pin(async move {
+                        let resolved = from_upstream(&aws, &limits, unknown).await?;
+                        inner.call(resolved).await
+                    }));
+                }
+            },
+        };
+        Either::Left(match resolved {
+            Ok(resolved) => Either::Right(self.inner.call(resolved)),
+            Err(error) => Either::Left(ready(Err(error))),
+        })
+    }
+}
+
+pub(super) fn from_store(local: &LocalBackend, parsed: Parsed) -> Result<Resolved, Error> {
+    let Parsed { context, access_key, input, .. } = &parsed;
+    let keys = local.resolve(input, &access_key.principal.arn, context.region())?;
+    let tokens = local.open_grant_tokens(input);
+    Ok(Resolved::new(parsed, keys, tokens))
+}
+
+/// Gives the request back if an upstream has to be asked.
+fn from_what_is_known(
+    aws: &AwsBackend,
+    limits: &ArcSwap<Limits>,
+    parsed: Parsed,
+) -> Result<Result<Resolved, Error>, Parsed> {
+    match aws.resolve_at_once(&parsed.question(limits)) {
+        None => Err(parsed),
+        Some(Err(unresolved)) => Ok(Err(Error::unresolved(unresolved, parsed.input.operation()))),
+        Some(Ok(keys)) => {
+            let tokens = aws.open_grant_tokens(&parsed.input);
+            Ok(Ok(Resolved::new(parsed, keys, tokens)))
+        }
+    }
+}
+
+async fn from_upstream(aws: &AwsBackend, limits: &ArcSwap<Limits>, parsed: Parsed) -> Result<Resolved, Error> {
+    let found = aws.resolve(&parsed.question(limits)).await;
+    let keys = found.map_err(|unresolved| Error::unresolved(unresolved, parsed.input.operation()))?;
+    let tokens = aws.open_grant_tokens(&parsed.input);
+    Ok(Resolved::new(parsed, keys, tokens))
+}
+
+impl Parsed {
+    fn question<'q>(&'q self, limits: &'q ArcSwap<Limits>) -> Question<'q> {
+        let Self { context, access_key, input, .. } = self;
+        let principal = &access_key.principal;
+        Question {
+            input,
+            caller: &principal.arn,
+            charged: principal.quota,
+            region: context.region(),
+            facts: context.snapshot.key_facts,
+            limits,
+        }
     }
 }
 
@@ -61,7 +177,7 @@ mod tests {
     }
 
     fn refusal(world: &World, operation: &str, body: &Value) -> Error {
-        Resolve(world.backend()).step(world.parsed(world.request(operation, body))).unwrap_err()
+        from_store(&world.backend(), world.parsed(world.request(operation, body))).unwrap_err()
     }
 
     #[test]
@@ -115,7 +231,7 @@ mod tests {
         let world = World::new();
         let key = world.key();
         let body = json!({"KeyId": key.id().as_str()});
-        let error = Resolve(world.backend()).step(world.parsed(world.request_in("eu-west-1", "DescribeKey", &body)));
+        let error = from_store(&world.backend(), world.parsed(world.request_in("eu-west-1", "DescribeKey", &body)));
         let absent = key.as_str().replace("us-east-1", "eu-west-1");
         let text = format!("Key '{absent}' does not exist");
         assert_eq!(error.unwrap_err().exception().message(), Some(text.as_str()));

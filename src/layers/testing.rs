@@ -26,18 +26,19 @@ use tower::{Layer, Service, ServiceBuilder};
 
 use super::{
     Admitted, AuditLayer, Audited, AuthenticateLayer, Authenticated, Authorize, Authorized, CatchPanicLayer,
-    DeadlineLayer, Forbearing, Guarded, Held, Identified, InFlightLayer, Inner, Parse, Parsed, PenaltyLayer,
-    RateLimitLayer, Receive, Received, RequestIdLayer, Resolve, Resolved, StepLayer, Timed,
+    Constraints, DeadlineLayer, Forbearing, Guarded, Held, Identified, InFlightLayer, Inner, Parse, Parsed,
+    PenaltyLayer, RateLimitLayer, Receive, Received, RequestIdLayer, ResolveLayer, Resolved, StepLayer, Timed,
 };
 use crate::audit::{Recorder, Writer};
 use crate::aws::{KeyArn, Regions, Tags};
+use crate::backend::Backend;
 use crate::backend::local::LocalBackend;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::credentials::{AccessKey, Principal, SecretAccessKey};
 use crate::error::Error;
 use crate::kms::Answer;
 use crate::limits::{InFlight, InFlightCaps, Limits, PeerPenalty, Quotas};
-use crate::policy::{Compiled, Document, Kind};
+use crate::policy::{Compiled, Document, KeyFacts, Kind};
 use crate::random::Exhausted;
 use crate::secret::Secret;
 use crate::sigv4::AcceptedHosts;
@@ -118,6 +119,7 @@ impl Setup {
             ),
             accept_unknown_principals: false,
             guardrail: None,
+            key_facts: KeyFacts::default(),
             stranger: SecretAccessKey::new(Secret::new("nobody's".to_owned())),
             regions,
             account,
@@ -313,11 +315,12 @@ impl World {
     }
 
     pub(super) fn parsed(&self, request: Request<Full<Bytes>>) -> Parsed {
-        through(&StepLayer(Parse), self.authenticated(request)).unwrap()
+        through(&StepLayer(Parse(Constraints::Here)), self.authenticated(request)).unwrap()
     }
 
     pub(super) fn resolved(&self, request: Request<Full<Bytes>>) -> Resolved {
-        through(&StepLayer(Resolve(self.backend())), self.parsed(request)).unwrap()
+        through(&ResolveLayer { backend: Backend::Local(self.backend()), limits: unlimited() }, self.parsed(request))
+            .unwrap()
     }
 
     pub(super) fn authorized(&self, request: Request<Full<Bytes>>) -> Authorized {

@@ -61,7 +61,8 @@ struct Accepted {
 }
 
 impl Workers {
-    /// Starts `count` threads, which hold no more connections than `caps`. Once this is dropped they end with their last connection, at the latest in
+    /// Starts `count` threads, which hold no more connections than `caps`. Each calls `worker` on its own runtime, so that what
+    /// it makes is its own. Once this is dropped they end with their last connection, at the latest in
     /// [`Phase::Cut`].
     ///
     /// # Errors
@@ -70,7 +71,7 @@ impl Workers {
     pub fn start<S: Gateway>(
         count: usize,
         caps: ConnectionCaps,
-        worker: &Worker<S>,
+        worker: impl Fn() -> Worker<S> + Clone + Send + 'static,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let mut threads = Vec::with_capacity(count);
         let mut handles = Vec::with_capacity(count);
@@ -79,7 +80,7 @@ impl Workers {
             let connections = Arc::new(AtomicUsize::new(0));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (worker, counter) = (worker.clone(), Arc::clone(&connections));
-            let body = move || runtime.block_on(run(worker, counter, receiver));
+            let body = move || runtime.block_on(async move { run(worker(), counter, receiver).await });
             handles.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(body)?);
             threads.push(Thread { connections, incoming: sender });
         }

@@ -20,7 +20,7 @@ const REACHED_BY: [(&str, &str); 13] = [
     ("StepLayer(Receive", "Timed"),
     ("AuthenticateLayer", "Received"),
     ("StepLayer(Parse", "Authenticated"),
-    ("StepLayer(Resolve", "Parsed"),
+    ("ResolveLayer", "Parsed"),
     ("StepLayer(Authorize", "Resolved"),
     ("RateLimitLayer", "Authorized"),
 ];

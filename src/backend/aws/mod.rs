@@ -2,22 +2,156 @@
 //!
 //! It holds the only credentials that AWS knows. What the layers before it have allowed is signed anew and sent as it
 //! came; what comes back is checked against what was allowed before it is let out.
+//!
+//! [`Upstreams`] is what all workers share: for each upstream its credentials, its clock, its quota, its look-ups and how
+//! well it is. [`AwsBackend`] is the same with the connections of one worker.
 
-mod key;
-#[cfg_attr(not(test), expect(dead_code, reason = "the backend that calls upstreams comes next"))]
+mod background;
 mod breaker;
-mod replicas;
-mod settings;
-mod skew;
-#[cfg_attr(not(test), expect(dead_code, reason = "the backend that calls upstreams comes next"))]
-mod transport;
-
-pub use key::{KeyView, Metadata};
+mod call;
 mod credentials;
+mod describe;
+mod fault;
+mod key;
+mod look_ups;
+mod replicas;
+mod resolve;
 mod settings;
 mod skew;
+mod start;
+mod transport;
+mod upstream;
 
-pub use credentials::{Chain, CredentialSource, Credentials, NoCredentials, default_chain};
-pub use replicas::{ReplicaCount, Replicas, Resolver, SystemResolver};
-pub use settings::{ConnectionSettings, EndpointSettings, LookUpSettings, Role, Settings, Timeouts, UpstreamSettings};
-pub use skew::Skew;
+use std::fmt;
+use std::sync::Arc;
+
+use background::Background;
+use replicas::ReplicaCount;
+use transport::Transport;
+use upstream::Upstream;
+
+pub use call::Call;
+pub use fault::Fault;
+pub use key::{KeyView, Metadata};
+pub use look_ups::NotKnown;
+pub use replicas::Replicas;
+pub use resolve::{Question, Unresolved};
+pub use settings::{
+    ConnectionSettings, EndpointSettings, LookUpSettings, Role, Settings, ShareSettings, Timeouts, UpstreamSettings,
+};
+pub use start::{Running, StartError, endpoints};
+
+use super::local::Tokens;
+use crate::aws::{AccountId, Member, Region};
+use crate::kms::{Exception, Input};
+
+/// What all workers share.
+pub struct Upstreams {
+    upstreams: Box<[Upstream]>,
+    timeouts: Timeouts,
+    connections: ConnectionSettings,
+    forward_foreign_grants: bool,
+    background: Background,
+    _replicas: ReplicaCount,
+    /// Of the thread that brings changes to their end.
+    transports: Arc<[Transport]>,
+}
+
+/// The backend, as one worker uses it. A clone is cheap, and shares the connections.
+#[derive(Clone)]
+pub struct AwsBackend(Arc<OfWorker>);
+
+struct OfWorker {
+    shared: Arc<Upstreams>,
+    /// One for each upstream.
+    transports: Arc<[Transport]>,
+}
+
+impl AwsBackend {
+    /// The backend for one more worker, with connections of its own.
+    #[must_use]
+    pub fn new(shared: &Arc<Upstreams>) -> Self {
+        let transports = start::transports(&shared.upstreams, shared.timeouts, shared.connections);
+        Self(Arc::new(OfWorker { transports, shared: Arc::clone(shared) }))
+    }
+
+    /// Makes connections before anybody asks. Runs on the worker's own runtime.
+    pub async fn warm(&self) {
+        let warm = self.shared().connections.warm;
+        futures_util::future::join_all(self.0.transports.iter().map(|transport| transport.warm(warm))).await;
+    }
+
+    /// The backend as it is for what no worker waits for.
+    #[must_use]
+    pub fn off_worker(&self) -> Self {
+        let shared = Arc::clone(self.shared());
+        Self(Arc::new(OfWorker { transports: Arc::clone(&shared.transports), shared }))
+    }
+
+    /// Carries out `work` to its end, also when what this returns is dropped.
+    pub fn detached<W>(&self, work: W) -> impl Future<Output = Option<W::Output>> + Send + use<W>
+    where
+        W: Future<Output: Send> + Send + 'static,
+    {
+        self.shared().background.carry_out(work)
+    }
+
+    /// Something was changed by way of the gateway: what was looked up before is forgotten.
+    pub fn changed(&self) {
+        for upstream in &self.shared().upstreams {
+            upstream.look_ups.forget_all();
+        }
+    }
+
+    /// Whether grants to principals that are not the gateway's own may be made.
+    #[must_use]
+    pub fn forwards_foreign_grants(&self) -> bool {
+        self.shared().forward_foreign_grants
+    }
+
+    /// What the grant tokens of a request stand for. The gateway has made none, and what AWS made reaches past it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidGrantTokenException`, unless such tokens are to be forwarded.
+    pub fn open_grant_tokens(&self, input: &Input) -> Result<Tokens, Exception> {
+        let any = !input.strings(Member::GrantTokens).is_empty() || input.string(Member::GrantToken).is_some();
+        if any && !self.shared().forward_foreign_grants {
+            return Err(Exception::invalid_grant_token());
+        }
+        Ok(Tokens::default())
+    }
+
+    fn shared(&self) -> &Arc<Upstreams> {
+        &self.0.shared
+    }
+
+    /// The place of the upstream for keys of that account in that region.
+    fn upstream(&self, region: &Region, account: AccountId) -> Option<usize> {
+        self.shared().upstreams.iter().position(|upstream| upstream.account == account && upstream.region == *region)
+    }
+}
+
+impl Upstreams {
+    /// Why requests would fail for want of credentials; for readiness.
+    #[must_use]
+    pub fn unready(&self) -> Vec<String> {
+        let each = self.upstreams.iter().filter_map(|upstream| {
+            let reason = upstream.credentials.unready()?;
+            Some(format!("upstream {}: {reason}", upstream.name))
+        });
+        each.collect()
+    }
+}
+
+impl fmt::Debug for AwsBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsBackend").field("upstreams", &self.0.transports.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstreams").field("upstreams", &self.upstreams.len()).finish_non_exhaustive()
+    }
+}

@@ -31,7 +31,7 @@ pub enum Replicas {
 }
 
 /// What finds the addresses of a name.
-pub trait Resolver: Send + Sync + 'static {
+pub(crate) trait Resolver: Send + Sync + 'static {
     /// All addresses of `name`, `HOST:PORT`.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ pub trait Resolver: Send + Sync + 'static {
 
 /// The system's resolver.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SystemResolver;
+pub(crate) struct SystemResolver;
 
 impl Resolver for SystemResolver {
     async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
@@ -52,14 +52,14 @@ impl Resolver for SystemResolver {
 
 /// What counts replicas: a task, if they are to be counted, which ends when this is dropped.
 #[derive(Debug)]
-pub struct ReplicaCount {
+pub(crate) struct ReplicaCount {
     task: Option<AbortHandle>,
 }
 
 impl ReplicaCount {
     /// Tells `changed` a fixed number at once. A Service is looked up now and every 10 s, and each new count is told;
     /// the first is new unless it is 1. While the name cannot be looked up, the last count stays.
-    pub fn follow<R: Resolver>(
+    pub(crate) fn follow<R: Resolver>(
         replicas: Replicas,
         resolver: R,
         runtime: &Handle,

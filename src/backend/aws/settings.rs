@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use http::Uri;
 
-use crate::aws::{AccountId, Region};
+use super::Replicas;
+use crate::aws::{AccountId, Region, UpstreamQuota};
 
 /// The whole of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Settings {
     pub connections: ConnectionSettings,
     /// How what is asked of KMS about keys is kept.
     pub look_ups: LookUpSettings,
+    /// How much of the upstreams' quotas may be used.
+    pub share: ShareSettings,
 }
 
 /// One KMS: that of an account in a region.
@@ -97,4 +100,15 @@ pub struct LookUpSettings {
     pub absent_lifetime: Duration,
     /// How many answers are kept for each upstream.
     pub entries: u64,
+}
+
+/// How much of an upstream's request quotas may be used, by all replicas of the gateway together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareSettings {
+    /// Percent of each quota.
+    pub percent: u8,
+    /// Quotas of the account that are not AWS's defaults, in requests a second.
+    pub per_second: Vec<(UpstreamQuota, u32)>,
+    /// Who shares it.
+    pub replicas: Replicas,
 }

@@ -24,7 +24,7 @@ const BELIEVED_SECONDS: i64 = 24 * 60 * 60;
 
 /// One upstream's clock, as far as it is known. Shared by all workers.
 #[derive(Debug)]
-pub struct Skew {
+pub(crate) struct Skew {
     upstream: Box<str>,
     /// The upstream's clock minus ours.
     seconds: AtomicI64,
@@ -39,7 +39,7 @@ impl Skew {
     /// A clock that is ours until an answer says otherwise. `upstream` names it in the log and in the metric, whose
     /// recorder has to be there already.
     #[must_use]
-    pub fn new(upstream: &str) -> Self {
+    pub(crate) fn new(upstream: &str) -> Self {
         let gauge = gauge!("kmsgate_clock_skew_seconds", "upstream" => upstream.to_owned());
         gauge.set(0.0);
         Self {
@@ -53,7 +53,7 @@ impl Skew {
 
     /// The upstream's time, to date a signature by and to judge by whether credentials have ended.
     #[must_use]
-    pub fn now(&self, clock: &Clock) -> Timestamp {
+    pub(crate) fn now(&self, clock: &Clock) -> Timestamp {
         shifted(clock.now(), self.seconds.load(Ordering::Relaxed))
     }
 
@@ -61,7 +61,7 @@ impl Skew {
     /// the call is worth signing again: it is if `signed_at`, by which it was dated, is more than a minute from the
     /// answer's date. One that is refused again is not: it was dated by the upstream's own time.
     #[must_use]
-    pub fn refused(&self, answer: &HeaderMap, signed_at: Timestamp, clock: &Clock) -> bool {
+    pub(crate) fn refused(&self, answer: &HeaderMap, signed_at: Timestamp, clock: &Clock) -> bool {
         let Some(date) = date(answer) else { return false };
         let now = clock.now();
         let (apart, believed) = (seconds_between(signed_at, date), self.believed(date, now));
@@ -74,7 +74,7 @@ impl Skew {
 
     /// Learns from the headers of an answer to a signature that was taken, at most once a second: it costs nothing on
     /// the others.
-    pub fn accepted(&self, answer: &HeaderMap, clock: &Clock) {
+    pub(crate) fn accepted(&self, answer: &HeaderMap, clock: &Clock) {
         let now = clock.now();
         if self.looked_at.load(Ordering::Relaxed) == now.unix_seconds() {
             return;

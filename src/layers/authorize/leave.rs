@@ -54,9 +54,10 @@ impl Leave {
     /// denied.
     pub(super) fn report_only(question: &Question<'_>, decision: &Decision, foreign: bool) -> Option<Self> {
         let missing = matches!(decision, Decision::ImplicitDeny(kind) if *kind != Kind::Guardrail);
-        let until = question.access_key.principal.danger_report_only_until.filter(|_| missing && !foreign)?;
-        let now = question.context.received_at < until;
-        (now && REPORTED.contains(&question.input.operation())).then_some(Self::DangerReportOnly(DangerReportOnly(())))
+        let until = question.asked.access_key.principal.danger_report_only_until.filter(|_| missing && !foreign)?;
+        let now = question.asked.context.received_at < until;
+        (now && REPORTED.contains(&question.asked.input.operation()))
+            .then_some(Self::DangerReportOnly(DangerReportOnly(())))
     }
 
     /// Takes in the leave for one permission more.

@@ -153,7 +153,7 @@ fn re_encrypting(policy: impl FnOnce(&KeyArn, &KeyArn) -> Value) -> (Judged, Key
     let world = World::with_policy(policy(&from, &to));
     let body = json!({"CiphertextBlob": ciphertext(&other, ALIAS), "DestinationKeyId": "alias/other"});
     let parsed = world.parsed(world.request("ReEncrypt", &body));
-    let resolved = super::super::Resolve(other.backend()).step(parsed).unwrap();
+    let resolved = super::super::resolve::from_store(&other.backend(), parsed).unwrap();
     (judged(&world, Authorize.step(resolved)), from, to)
 }
 
@@ -210,7 +210,8 @@ fn judged_on(action: &str, body: &Value, resources: [bool; 3]) -> (Judged, [Stri
     if body.get("TargetKeyId").is_some() {
         body["TargetKeyId"] = json!(arns[2]);
     }
-    let resolved = super::super::Resolve(other.backend()).step(world.parsed(world.request(action, &body))).unwrap();
+    let resolved =
+        super::super::resolve::from_store(&other.backend(), world.parsed(world.request(action, &body))).unwrap();
     (judged(&world, Authorize.step(resolved)), arns)
 }
 
@@ -303,15 +304,15 @@ fn a_principal_of_another_account_needs_the_keys_policy_whatever_its_own_policie
     let key = world.key();
     let request = |operation: &str, body: Value| world.parsed(world.signed(FOREIGN, operation, &body.to_string(), &[]));
     // It has no key of that id, and another account's it is not told of.
-    let resolve = super::super::Resolve(world.backend());
-    let own = resolve.step(request("DescribeKey", json!({"KeyId": key.id().as_str()}))).unwrap_err();
+    let resolve = |parsed| super::super::resolve::from_store(&world.backend(), parsed);
+    let own = resolve(request("DescribeKey", json!({"KeyId": key.id().as_str()}))).unwrap_err();
     let text = own.exception().message().unwrap().to_owned();
     assert_eq!(text, format!("Key 'arn:aws:kms:us-east-1:444455556666:key/{}' does not exist", key.id().as_str()));
     // reference/authorization.md, section 9: of a key that is there, one that is not, and an operation that is never open
     // to other accounts, it is told the same.
     let absent = key.as_str().replace(key.id().as_str(), "1234abcd-12ab-34cd-56ef-1234567890ab");
     for (operation, key_id) in [("DescribeKey", key.as_str()), ("DescribeKey", &absent), ("DisableKey", key.as_str())] {
-        let outcome = resolve.step(request(operation, json!({"KeyId": key_id})));
+        let outcome = resolve(request(operation, json!({"KeyId": key_id})));
         let error = outcome.and_then(|resolved| Authorize.step(resolved)).unwrap_err();
         let expected = format!(
             "User: {FOREIGN_ARN} is not authorized to perform: kms:{operation} on this resource because the resource \
@@ -324,7 +325,7 @@ fn a_principal_of_another_account_needs_the_keys_policy_whatever_its_own_policie
 
     // A ciphertext finds its key, and then no resource-based policy opens it.
     let body = json!({"CiphertextBlob": ciphertext(&world, ALIAS)});
-    let resolved = resolve.step(request("Decrypt", body)).unwrap();
+    let resolved = resolve(request("Decrypt", body)).unwrap();
     let error = Authorize.step(resolved).unwrap_err();
     assert_eq!(
         error.exception().message(),
@@ -337,7 +338,7 @@ fn a_principal_of_another_account_needs_the_keys_policy_whatever_its_own_policie
             .as_str()
         )
     );
-    let resolved = resolve.step(request("ListKeys", json!({}))).unwrap();
+    let resolved = resolve(request("ListKeys", json!({}))).unwrap();
     assert_eq!(Authorize.step(resolved).unwrap_err().exception().kind(), ExceptionKind::AccessDenied);
 }
 
@@ -433,7 +434,7 @@ fn granted(world: &World, key: &KeyArn, operations: &[&str], more: &Value) -> [S
 /// What becomes of the stranger's request.
 fn stranger(world: &World, operation: &str, body: &Value) -> Judged {
     let parsed = world.parsed(world.signed(FOREIGN, operation, &body.to_string(), &[]));
-    let resolved = super::super::Resolve(world.backend()).step(parsed);
+    let resolved = super::super::resolve::from_store(&world.backend(), parsed);
     judged(world, resolved.and_then(|resolved| Authorize.step(resolved)))
 }
 
@@ -506,7 +507,7 @@ fn a_token_of_a_grant_that_is_gone_or_of_another_key_adds_nothing() {
     let body = |key: &KeyArn| json!({"KeyId": key.as_str(), "KeySpec": "AES_256", "GrantTokens": [token]});
     let ask = |key: &KeyArn| {
         let parsed = world.parsed(world.signed(FOREIGN, GENERATE, &body(key).to_string(), &[]));
-        let resolved = super::super::Resolve(world.backend()).step(parsed).unwrap();
+        let resolved = super::super::resolve::from_store(&world.backend(), parsed).unwrap();
         Authorize.step(resolved).map(drop).map_err(|error| error.exception().kind())
     };
     assert_eq!(ask(&key), Ok(()));
@@ -851,7 +852,7 @@ fn base64(bytes: &[u8]) -> String {
 /// How a request about a ciphertext ends, whichever layer refuses it.
 fn ended(world: &World, operation: &str, body: &Value) -> Result<(), Exception> {
     let parsed = world.parsed(world.request(operation, body));
-    let resolved = super::super::Resolve(world.backend()).step(parsed);
+    let resolved = super::super::resolve::from_store(&world.backend(), parsed);
     resolved.and_then(|resolved| Authorize.step(resolved)).map(drop).map_err(|error| error.exception().into_owned())
 }
 
@@ -904,11 +905,11 @@ fn who_may_not_retire_grants_of_a_foreign_key_is_not_told_whether_it_is_there() 
     let [grant, _] = granted(&world, &key, &["Encrypt"], &json!({}));
     let absent = key.as_str().replace(key.id().as_str(), "1234abcd-12ab-34cd-56ef-1234567890ab");
     let no_grant = "0".repeat(64);
-    let resolve = super::super::Resolve(world.backend());
+    let resolve = |parsed| super::super::resolve::from_store(&world.backend(), parsed);
     let retire = |key: &str, grant: &str| {
         let body = json!({"KeyId": key, "GrantId": grant});
         let parsed = world.parsed(world.signed(FOREIGN, "RetireGrant", &body.to_string(), &[]));
-        let outcome = resolve.step(parsed).and_then(|resolved| Authorize.step(resolved));
+        let outcome = resolve(parsed).and_then(|resolved| Authorize.step(resolved));
         outcome.map(drop).map_err(|error| error.exception().into_owned())
     };
     let refused = retire(&absent, &no_grant);

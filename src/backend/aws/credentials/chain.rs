@@ -16,7 +16,7 @@ use crate::backend::aws::Role;
 const DEFAULT: &str = "default";
 
 /// What the SDK finds in the environment and in profile files, for calls in `region`.
-pub async fn default_chain(region: &Region) -> SdkConfig {
+pub(crate) async fn default_chain(region: &Region) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(aws_config::Region::new(region.as_str().to_owned()))
         .load()
@@ -27,7 +27,7 @@ pub async fn default_chain(region: &Region) -> SdkConfig {
 /// as they were then, and to the last answer of the instance's metadata whatever goes wrong later: with it neither a key
 /// that was changed in a file nor a failure would ever be seen.
 #[derive(Debug)]
-pub struct Chain {
+pub(crate) struct Chain {
     region: Region,
     role: Option<Role>,
 }
@@ -35,13 +35,13 @@ pub struct Chain {
 impl Chain {
     /// The default chain, and `role` assumed with what it finds, by the STS of `region`.
     #[must_use]
-    pub fn new(region: &Region, role: Option<&Role>) -> Self {
+    pub(crate) fn new(region: &Region, role: Option<&Role>) -> Self {
         Self { region: region.clone(), role: role.cloned() }
     }
 
     /// The role's ARN, or `default`.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.role.as_ref().map_or(DEFAULT, |role| &role.arn)
     }
 

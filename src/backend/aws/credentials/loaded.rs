@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::sigv4::{self, PayloadHash, ScopeDate, SigningCredentials, Target};
 
 /// An access key that AWS knows. Does not change; its signing keys are derived once for each day and region.
-pub struct Credentials {
+pub(crate) struct Credentials {
     access_key_id: Box<str>,
     secret: SecretAccessKey,
     session_token: Option<HeaderValue>,
@@ -44,19 +44,19 @@ impl Credentials {
 
     /// The access key id. No secret: it is in every request's head, and CloudTrail shows it.
     #[must_use]
-    pub fn access_key_id(&self) -> &str {
+    pub(crate) fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
 
     /// When they end; `None` if they do not.
     #[must_use]
-    pub const fn expires_at(&self) -> Option<Timestamp> {
+    pub(crate) const fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
 
     /// The head of a request with this body, signed with them at `at`, by the upstream's clock.
     #[must_use]
-    pub fn sign(&self, to: &Target<'_>, payload: &PayloadHash, at: Timestamp) -> HeaderMap {
+    pub(crate) fn sign(&self, to: &Target<'_>, payload: &PayloadHash, at: Timestamp) -> HeaderMap {
         let key = self.secret.signing_key(ScopeDate::of(at), to.region);
         let by = SigningCredentials {
             access_key_id: &self.access_key_id,

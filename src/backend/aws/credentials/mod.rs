@@ -19,9 +19,9 @@ mod rejection;
 mod schedule;
 mod source;
 
-pub use chain::{Chain, default_chain};
-pub use loaded::Credentials;
-pub use source::{CredentialSource, NoCredentials};
+use chain::Chain;
+pub(crate) use loaded::Credentials;
+pub(crate) use source::CredentialSource;
 
 #[cfg(test)]
 mod tests;

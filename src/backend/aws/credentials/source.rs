@@ -25,7 +25,7 @@ const ABOUT_TO_END: Duration = Duration::from_mins(2);
 const LONGEST_TEXT: usize = 500;
 
 /// Credentials that a task of its own keeps fresh. Dropping it ends the task.
-pub struct CredentialSource {
+pub(crate) struct CredentialSource {
     shared: Arc<Shared>,
     task: AbortHandle,
 }
@@ -61,7 +61,7 @@ struct Meters {
 impl CredentialSource {
     /// Starts to load the credentials of `role`, or of the default chain itself, for calls in `region`.
     #[must_use]
-    pub fn start(handle: &Handle, region: &Region, role: Option<&Role>, clock: Clock) -> Arc<Self> {
+    pub(crate) fn start(handle: &Handle, region: &Region, role: Option<&Role>, clock: Clock) -> Arc<Self> {
         let chain = Chain::new(region, role);
         let name = chain.name().to_owned();
         Self::start_with(handle, &name, chain, clock)
@@ -70,7 +70,7 @@ impl CredentialSource {
     /// Starts to load what `provider` gives, on the runtime of `handle`, which needs time and I/O. A load may take some
     /// milliseconds of its thread, so no worker should wait behind it. `name` is shown to operators.
     #[must_use]
-    pub fn start_with<P>(handle: &Handle, name: &str, provider: P, clock: Clock) -> Arc<Self>
+    pub(crate) fn start_with<P>(handle: &Handle, name: &str, provider: P, clock: Clock) -> Arc<Self>
     where
         P: ProvideCredentials + 'static,
     {
@@ -87,8 +87,9 @@ impl CredentialSource {
         Arc::new(Self { shared, task: task.abort_handle() })
     }
 
+    #[cfg(test)]
     /// Waits until the first load has ended, well or not: at most 15 seconds.
-    pub async fn attempted(&self) {
+    pub(crate) async fn attempted(&self) {
         // The sender is in `self`, so there is an end to wait for.
         let _ = self.shared.loads.subscribe().wait_for(|loads| loads.ended > 0).await;
     }
@@ -98,7 +99,7 @@ impl CredentialSource {
     /// # Errors
     ///
     /// [`NoCredentials`] if none were loaded yet, or those that were have ended; then a load is asked for.
-    pub fn current(&self, now: Timestamp) -> Result<Arc<Credentials>, NoCredentials> {
+    pub(crate) fn current(&self, now: Timestamp) -> Result<Arc<Credentials>, NoCredentials> {
         let current = self.shared.current().filter(|credentials| credentials.valid_at(now));
         current.ok_or_else(|| {
             self.refresh_now();
@@ -108,13 +109,13 @@ impl CredentialSource {
 
     /// Asks for a load soon, because AWS said that the credentials have ended. However often it is asked, a load follows
     /// another by five seconds, and while loads fail they keep to their own times.
-    pub fn refresh_now(&self) {
+    pub(crate) fn refresh_now(&self) {
         self.shared.wake.notify_one();
     }
 
     /// AWS does not accept a request that was signed with `credentials`, for a reason that lies in them; `detail` is
     /// what it said. Forgotten at the next [`accepted`](Self::accepted), and when other credentials are loaded.
-    pub fn rejected(&self, credentials: &Credentials, detail: &str) {
+    pub(crate) fn rejected(&self, credentials: &Credentials, detail: &str) {
         // A late answer to a request that was signed with those before says nothing of these.
         if self.shared.signs_with(credentials.access_key_id()) {
             self.shared.rejection.set(&shown(detail));
@@ -122,7 +123,7 @@ impl CredentialSource {
     }
 
     /// AWS has accepted a signature.
-    pub fn accepted(&self) {
+    pub(crate) fn accepted(&self) {
         if self.shared.rejection.clear() {
             tracing::info!(source = %self.shared.name, "AWS accepts the credentials again");
         }
@@ -130,7 +131,7 @@ impl CredentialSource {
 
     /// Why requests cannot be signed, or soon cannot, in one line for an operator; `None` if they can.
     #[must_use]
-    pub fn unready(&self) -> Option<String> {
+    pub(crate) fn unready(&self) -> Option<String> {
         let (shared, now) = (&*self.shared, self.shared.clock.now());
         let name = &shared.name;
         let Some(current) = shared.current().filter(|credentials| credentials.valid_at(now)) else {
@@ -264,4 +265,4 @@ fn shown(text: &str) -> String {
 /// There is nothing to sign with; says why, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NoCredentials(String);
+pub(crate) struct NoCredentials(String);

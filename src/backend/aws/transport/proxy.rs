@@ -32,6 +32,7 @@ pub(crate) struct Proxy {
 pub(crate) struct UnusableProxy(Box<str>);
 
 impl ProxySettings {
+    #[cfg(test)]
     /// No proxy for anything.
     pub(crate) fn none() -> Self {
         Self(None)

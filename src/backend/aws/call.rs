@@ -1,0 +1,133 @@
+//! One call of an upstream: signed anew, sent, and repeated once where that does no harm.
+//!
+//! Throttling passes: the client's SDK repeats such calls by itself, and two that do would multiply. What is repeated
+//! here is what never reached the upstream, what a broken connection left unanswered if the operation may be done twice,
+//! and what was signed by a clock that the upstream has just corrected.
+
+use std::mem;
+
+use bytes::Bytes;
+use http::{HeaderName, Response};
+use tokio::time::Instant;
+
+use super::transport::{Failure, FailureKind};
+use super::upstream::Learnt;
+use super::{AwsBackend, Fault};
+use crate::aws::{AccountId, Operation, Region, UpstreamQuota};
+use crate::kms::{NotKms, UpstreamAnswer};
+use crate::limits::Subject;
+use crate::sigv4::PayloadHash;
+
+const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// What is asked of an upstream.
+#[derive(Clone)]
+pub struct Call {
+    /// The operation.
+    pub operation: Operation,
+    /// Its request, byte for byte.
+    pub body: Bytes,
+    /// The hash of that.
+    pub payload: PayloadHash,
+    /// The quota of the upstream's that it draws from.
+    pub quota: UpstreamQuota,
+    /// Whose part of that it uses up.
+    pub charged: Subject,
+}
+
+impl Call {
+    /// A call of the gateway's own, on that principal's account.
+    pub(super) fn own(operation: Operation, body: Bytes, charged: Subject) -> Self {
+        let (payload, quota) = (PayloadHash::of(&body), operation.quota(None));
+        Self { operation, payload, body, quota, charged }
+    }
+}
+
+impl AwsBackend {
+    /// Calls the KMS of that account and region, and reads its answer, error or not, by `read`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`], where there is no answer of a KMS, or one that is about the gateway's own credentials.
+    pub async fn call_for<T>(
+        &self,
+        region: &Region,
+        account: AccountId,
+        call: &Call,
+        read: impl FnOnce(&UpstreamAnswer<'_>, &Response<Bytes>) -> T,
+    ) -> Result<T, Fault> {
+        match self.upstream(region, account) {
+            Some(upstream) => self.call(upstream, call, read).await,
+            None => Err(Fault::Unreachable("no upstream is configured for its account and region".into())),
+        }
+    }
+
+    /// As [`Self::call_for`], of the upstream in that place.
+    pub(super) async fn call<T>(
+        &self,
+        upstream: usize,
+        call: &Call,
+        read: impl FnOnce(&UpstreamAnswer<'_>, &Response<Bytes>) -> T,
+    ) -> Result<T, Fault> {
+        let (Some(upstream), Some(transport)) =
+            (self.shared().upstreams.get(upstream), self.0.transports.get(upstream))
+        else {
+            return Err(Fault::Unreachable("there is no such upstream".into()));
+        };
+        upstream.admit(call).await?;
+        let deadline = Instant::now() + self.shared().timeouts.call;
+        let mut may_be_repeated = true;
+        loop {
+            let pass = upstream.breaker.admit(Instant::now()).map_err(|_| Fault::CircuitOpen)?;
+            let (request, signed) = upstream.sign(call)?;
+            let response = match transport.send(request, deadline).await {
+                Ok(response) => response,
+                Err(failure) => {
+                    pass.failed(Instant::now());
+                    if mem::take(&mut may_be_repeated) && does_no_harm_twice(call.operation, &failure) {
+                        continue;
+                    }
+                    return Err(failure.into());
+                }
+            };
+            let answer = match read_answer(call.operation, &response) {
+                Ok(answer) => answer,
+                Err(not_kms) => {
+                    pass.failed(Instant::now());
+                    return Err(Fault::NotKms(not_kms.to_string().into()));
+                }
+            };
+            pass.succeeded();
+            match upstream.learn(call, &signed, &answer, response.headers()) {
+                Learnt::Nothing => return Ok(read(&answer, &response)),
+                Learnt::TheTime if mem::take(&mut may_be_repeated) => {}
+                Learnt::TheTime => return Err(Fault::Rejected("it calls the time of the signature wrong".into())),
+                Learnt::NotUs(said) => return Err(Fault::Rejected(said)),
+            }
+        }
+    }
+}
+
+fn read_answer(operation: Operation, response: &Response<Bytes>) -> Result<UpstreamAnswer<'_>, NotKms> {
+    let error_type = response.headers().get(AMZN_ERROR_TYPE).and_then(|name| name.to_str().ok());
+    UpstreamAnswer::read(operation, response.status(), error_type, response.body())
+}
+
+/// Whether a call that was not answered may be made again.
+fn does_no_harm_twice(operation: Operation, failure: &Failure) -> bool {
+    // Its time is up, or it would be answered the same.
+    let is_final = failure.timed_out() || failure.kind() == FailureKind::Unreadable;
+    !is_final && (operation.repeatable() || !failure.was_written())
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        let detail = failure.detail().into();
+        match failure.kind() {
+            FailureKind::NotSent | FailureKind::ConnectTimeout => Self::Unreachable(detail),
+            FailureKind::Broken => Self::Broken(detail),
+            FailureKind::FirstByteTimeout | FailureKind::CallTimeout => Self::TimedOut(detail),
+            FailureKind::Unreadable => Self::NotKms(detail),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Which upstream a request is for, and which keys it is about.
+//!
+//! A key that is named by its ARN, of which no policy asks more, is known at once; other names are looked up, unless
+//! they were lately. Keys of accounts and regions that are not configured are refused before anything is sent.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::super::{Found, Key, Keys, NamedBy, foreign};
+use super::look_ups::{NotKnown, Outcome};
+use super::{AwsBackend, Fault, KeyView};
+use crate::aws::{AccountId, Class, KeyArn, KeyRef, Member, Operation, Region};
+use crate::credentials::PrincipalArn;
+use crate::kms::{Exception, Input};
+use crate::limits::{Charge, Limits, Subject, Throttled};
+use crate::policy::KeyFacts;
+
+/// What is asked when the keys of a request are looked for.
+#[derive(Clone, Copy)]
+pub struct Question<'q> {
+    /// The request.
+    pub input: &'q Input,
+    /// Who asks.
+    pub caller: &'q PrincipalArn,
+    /// Whose quota, and whose part of the upstream's, a look-up uses up.
+    pub charged: Subject,
+    /// The region that is asked.
+    pub region: &'q Region,
+    /// What the policies in force ask about keys.
+    pub facts: KeyFacts,
+    /// The quotas.
+    pub limits: &'q ArcSwap<Limits>,
+}
+
+impl Question<'_> {
+    /// Charges the caller for a look-up.
+    fn charge(&self) -> Result<(), Throttled> {
+        let charge = Charge { principal: self.charged, keys: [None; 2], class: Class::Read };
+        self.limits.load().check(charge)
+    }
+}
+
+/// Why the keys of a request could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum Unresolved {
+    /// KMS's refusal, or one in its words.
+    #[error("{0}")]
+    Kms(Exception),
+    /// The upstream could not be asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The caller has asked for too much.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+}
+
+impl From<Exception> for Unresolved {
+    fn from(exception: Exception) -> Self {
+        Self::Kms(exception)
+    }
+}
+
+/// A key that a request names, and what has to be known of it.
+struct Named {
+    upstream: usize,
+    owner: AccountId,
+    member: Member,
+    /// What it is looked up by.
+    name: Box<str>,
+    by: NamedBy,
+    /// Its ARN, if the request says it.
+    arn: Option<KeyArn>,
+    /// Changes go by what is so now, and not by what was.
+    fresh: bool,
+}
+
+impl AwsBackend {
+    /// The keys of the request, if nothing has to be looked up for them.
+    pub fn resolve_at_once(&self, question: &Question<'_>) -> Option<Result<Keys, Unresolved>> {
+        let named = match self.named(question) {
+            Ok(named) => named,
+            Err(refused) => return Some(Err(refused.into())),
+        };
+        let mut keys = match self.none(question, &named) {
+            Ok(keys) => keys,
+            Err(refused) => return Some(Err(refused.into())),
+        };
+        for name in named.into_iter().flatten() {
+            match self.known(question, &name)? {
+                Ok(key) => place(&mut keys, question, name, key),
+                Err(unknown) => return Some(Err(worded(unknown, question, name.member))),
+            }
+        }
+        Some(Ok(keys))
+    }
+
+    /// The keys of the request.
+    ///
+    /// # Errors
+    ///
+    /// `NotFoundException` and `InvalidArnException` as KMS has them; `AccessDeniedException` for a key of an account or
+    /// a region that has no upstream.
+    pub async fn resolve(&self, question: &Question<'_>) -> Result<Keys, Unresolved> {
+        let named = self.named(question)?;
+        let mut keys = self.none(question, &named)?;
+        for name in named.into_iter().flatten() {
+            let key = match self.known(question, &name) {
+                Some(outcome) => outcome,
+                None => {
+                    question.charge()?;
+                    self.look_up(question, &name).await
+                }
+            };
+            let key = key.map_err(|unknown| worded(unknown, question, name.member))?;
+            place(&mut keys, question, name, key);
+        }
+        Ok(keys)
+    }
+
+    /// The key that an answer names in place of the one that was judged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resolve`].
+    pub async fn of_answer(&self, question: &Question<'_>, arn: &str, by: NamedBy) -> Result<Found, Unresolved> {
+        let member = Member::KeyId;
+        let denied = || foreign(question.input.operation(), member, question.caller);
+        let arn: KeyArn = arn.parse().map_err(|_| Fault::NotKms("its KeyId is no key ARN".into()))?;
+        let upstream = self.upstream(arn.region(), arn.account()).ok_or_else(denied)?;
+        let name = Named {
+            upstream,
+            owner: arn.account(),
+            member,
+            name: arn.id().as_str().into(),
+            by: NamedBy::Key,
+            fresh: false,
+            arn: Some(arn),
+        };
+        let key = match self.known(question, &name) {
+            Some(outcome) => outcome,
+            None => self.look_up(question, &name).await,
+        };
+        Ok(Found { key: Key::Aws(key.map_err(|unknown| worded(unknown, question, member))?), by })
+    }
+
+    /// Forgets what the names of a request lead to: its answer says otherwise.
+    pub fn forget(&self, question: &Question<'_>) {
+        for name in self.named(question).into_iter().flatten().flatten() {
+            if let Some(upstream) = self.shared().upstreams.get(name.upstream) {
+                upstream.look_ups.forget(&name.name);
+            }
+        }
+    }
+
+    /// What the request names, in the order of CloudTrail's `resources`.
+    fn named(&self, question: &Question<'_>) -> Result<[Option<Named>; 2], Exception> {
+        let operation = question.input.operation();
+        let named = |member: Option<Member>| member.map(|member| self.name(question, member)).transpose();
+        let key = named(operation.key())?.flatten();
+        let source = match operation.source() {
+            Some(Member::PrimaryRegion) => self.in_region(question, key.as_ref(), Member::PrimaryRegion)?,
+            member => named(member)?.flatten(),
+        };
+        if operation == Operation::ReplicateKey {
+            // A region without an upstream is none of the gateway's to put keys in.
+            self.in_region(question, key.as_ref(), Member::ReplicaRegion)?;
+        }
+        Ok([source, key])
+    }
+
+    /// The key that one member names; `None` if it was not sent.
+    fn name(&self, question: &Question<'_>, member: Member) -> Result<Option<Named>, Exception> {
+        let Question { input, caller, region, .. } = *question;
+        let operation = input.operation();
+        let Some(text) = input.string(member) else { return Ok(None) };
+        let reference = KeyRef::parse(text, region)?;
+        match (reference.alias_name(), member) {
+            (Some(_), Member::TargetKeyId) => {
+                // The text is an emulator's; KMS's is not recorded.
+                return Err(Exception::validation("Aliases must refer to keys. Not aliases"));
+            }
+            (Some(_), Member::AliasName) | (None, _) => {}
+            (Some(_), _) if !operation.accepts_alias() => return Err(Exception::alias_not_accepted()),
+            (Some(_), _) => {}
+        }
+        let owner = reference.account().unwrap_or(caller.account());
+        let upstream = self.upstream(region, owner).ok_or_else(|| foreign(operation, member, caller))?;
+        let (name, by, arn) = match reference {
+            KeyRef::Id(id) => (id.as_str().into(), NamedBy::Key, None),
+            KeyRef::Arn { id, .. } => (id.as_str().into(), NamedBy::Key, Some(KeyArn::new(region, owner, id))),
+            // The alias that a call changes is what it is about, and does not name a key to be used.
+            KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } if member == Member::AliasName => {
+                (name.into(), NamedBy::Key, None)
+            }
+            KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } => (name.into(), NamedBy::Alias(name.into()), None),
+        };
+        Ok(Some(Named { upstream, owner, member, name, by, arn, fresh: operation.mutating() }))
+    }
+
+    /// The relative of `key` in the region that the request names.
+    fn in_region(
+        &self,
+        question: &Question<'_>,
+        key: Option<&Named>,
+        member: Member,
+    ) -> Result<Option<Named>, Exception> {
+        let Some(key) = key else { return Ok(None) };
+        let region = question.input.string(member).and_then(|region| region.parse::<Region>().ok());
+        let (Some(region), Ok(id)) = (region, key.name.parse()) else { return Ok(None) };
+        let Some(upstream) = self.upstream(&region, key.owner) else {
+            return Err(foreign(question.input.operation(), member, question.caller));
+        };
+        let arn = Some(KeyArn::new(&region, key.owner, id));
+        Ok(Some(Named { upstream, member, arn, by: NamedBy::Key, name: key.name.clone(), ..*key }))
+    }
+
+    /// The request's keys before any is found, and whose KMS is asked for them.
+    fn none(&self, question: &Question<'_>, named: &[Option<Named>; 2]) -> Result<Keys, Exception> {
+        let Question { input, caller, region, .. } = question;
+        let operation = input.operation();
+        let [source, main] = named;
+        let account = main.as_ref().or(source.as_ref()).map_or(caller.account(), |name| name.owner);
+        if self.upstream(region, account).is_none() {
+            return Err(foreign(operation, operation.key().unwrap_or(Member::KeyId), caller));
+        }
+        let missing = |member| input.string(member).is_none();
+        let told_by_answer = match operation {
+            Operation::Decrypt => missing(Member::KeyId),
+            Operation::ReEncrypt => missing(Member::SourceKeyId),
+            _ => false,
+        };
+        Ok(Keys { told_by_answer, ..Keys::none(account) })
+    }
+
+    /// What is known of a name without asking.
+    fn known(&self, question: &Question<'_>, name: &Named) -> Option<Outcome> {
+        if let Some(arn) = &name.arn
+            && question.facts == KeyFacts::default()
+        {
+            return Some(Ok(Arc::new(KeyView::named(arn.clone()))));
+        }
+        // A key's id leads to the same key for ever.
+        let by_alias = name.name.starts_with("alias/");
+        if name.fresh && by_alias {
+            return None;
+        }
+        self.shared().upstreams.get(name.upstream)?.look_ups.known(&name.name, question.facts)
+    }
+
+    async fn look_up(&self, question: &Question<'_>, name: &Named) -> Outcome {
+        let Some(upstream) = self.shared().upstreams.get(name.upstream) else {
+            return Err(NotKnown::Fault(Fault::Unreachable("there is no such upstream".into())));
+        };
+        if name.fresh {
+            upstream.look_ups.forget(&name.name);
+        }
+        let found = self.describe(name.upstream, &name.name, question.facts, question.charged);
+        upstream.look_ups.find(&name.name, question.facts, found).await
+    }
+}
+
+/// Puts a key in its place among the request's.
+fn place(keys: &mut Keys, question: &Question<'_>, name: Named, key: Arc<KeyView>) {
+    let found = Some(Found { key: Key::Aws(key), by: name.by });
+    if question.input.operation().source() == Some(name.member) {
+        keys.source = found;
+    } else {
+        keys.main = found;
+    }
+}
+
+/// Why there is no key, in words for this caller.
+fn worded(unknown: NotKnown, question: &Question<'_>, member: Member) -> Unresolved {
+    match unknown {
+        NotKnown::Refused(exception) => exception.into(),
+        NotKnown::Denied(detail) => {
+            foreign(question.input.operation(), member, question.caller).with_detail(detail.to_string()).into()
+        }
+        NotKnown::Fault(fault) => fault.into(),
+    }
+}
