@@ -65,8 +65,8 @@ pub(crate) struct Transport {
     idle: Pool,
     /// One for each connection that is in use or being made.
     ///
-    /// A connection is made only when none is idle, so as many as there are turns bound all connections of the pool:
-    /// those that are idle have been in use before.
+    /// So many bound all connections, the idle ones too: a request makes one only when none is idle, and those that are
+    /// made in advance leave the idle ones their room.
     turns: Semaphore,
     timeouts: Timeouts,
     connections: ConnectionSettings,
