@@ -98,6 +98,7 @@ mod tests {
 
     use super::*;
     use crate::aws::{Operation, Region};
+    use crate::backend::local::LocalBackend;
     use crate::clock::Clock;
     use crate::kms::Input;
 
@@ -128,7 +129,7 @@ mod tests {
         let root_key = directory.path().join("root.key");
         let backend = LocalBackend::open(directory.path(), &root_key, &[region()], account, &Clock::System).unwrap();
         let audit = Writer::threaded(sink).unwrap();
-        (directory, Ending { workers: Vec::new(), backend: Arc::new(backend), audit: Arc::new(audit) })
+        (directory, Ending { workers: Vec::new(), backend: Served::Local(Arc::new(backend)), audit: Arc::new(audit) })
     }
 
     /// Hands the store a change whose client has gone and that is made, and recorded, once the sender says so.
@@ -137,13 +138,14 @@ mod tests {
         let input = Input::parse(Operation::CreateKey, b"{}").unwrap();
         let caller = "arn:aws:iam::111122223333:user/orders";
         let requester = crate::backend::local::Requester::of_test(caller, &[]);
-        let keys = ending.backend.resolve(&input, &caller.parse().unwrap(), &region()).unwrap();
+        let Served::Local(local) = &ending.backend else { panic!("another backend") };
+        let keys = local.resolve(&input, &caller.parse().unwrap(), &region()).unwrap();
         let audit = Arc::clone(&ending.audit);
         let done = move |_: Result<&_, &_>| {
             let _ = disk.recv();
             drop(audit.enqueue(b"made"));
         };
-        drop(ending.backend.change(input, keys, region(), requester, Box::new(done)));
+        drop(local.change(input, keys, region(), requester, Box::new(done)));
         made
     }
 

@@ -103,14 +103,12 @@ impl Scratch {
 
 /// The id that the client was told: an upstream's, if its answer was let out.
 fn request_id(out: &mut Vec<u8>, facts: &Facts, learnt: &Learnt) {
-    match &learnt.upstream {
-        Some(UpstreamId { id, told: true }) => json::lossy_string(out, id.as_bytes()),
-        _ => {
-            out.push(b'"');
-            out.extend_from_slice(&facts.request_id);
-            out.push(b'"');
-        }
+    if let Some(UpstreamId { id, told: true }) = &learnt.upstream {
+        return json::lossy_string(out, id.as_bytes());
     }
+    out.push(b'"');
+    out.extend_from_slice(&facts.request_id);
+    out.push(b'"');
 }
 
 fn address(out: &mut Vec<u8>, address: IpAddr) {

@@ -103,8 +103,8 @@ fn leave(asked: &Asked<'_>, tokens: Result<Tokens, Exception>) -> Result<Leave, 
 pub(super) fn on_answer(asked: &Asked<'_>) -> Result<(), Error> {
     let tokens = Tokens::default();
     let permissions = asked.input.operation().permissions().iter();
-    let about_keys = permissions.filter(|permission| matches!(permission.resource, Resource::Key(_)));
-    about_keys.map(|permission| Question { asked, tokens: &tokens, permission }.ask().map(drop)).collect()
+    let mut about_keys = permissions.filter(|permission| matches!(permission.resource, Resource::Key(_)));
+    about_keys.try_for_each(|permission| Question { asked, tokens: &tokens, permission }.ask().map(drop))
 }
 
 /// Whether one permission is there.

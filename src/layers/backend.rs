@@ -42,7 +42,7 @@ impl BackendService {
         Self { backend, limits, off_worker: OffWorker::new() }
     }
 
-    fn from_store(&self, backend: &Arc<LocalBackend>, authorized: Authorized) -> Answering {
+    fn locally(&self, backend: &Arc<LocalBackend>, authorized: Authorized) -> Answering {
         let slow = LocalBackend::is_slow(&authorized.input);
         match (authorized.input.operation().mutating(), slow) {
             (false, false) => {
@@ -105,7 +105,7 @@ impl Service<Admitted> for BackendService {
 
     fn call(&mut self, admitted: Admitted) -> Self::Future {
         match &self.backend {
-            Backend::Local(local) => self.from_store(local, admitted.authorized),
+            Backend::Local(local) => self.locally(local, admitted.authorized),
             Backend::Aws(aws) => {
                 let limits = Arc::clone(&self.limits);
                 Either::Right(Box::pin(forward(aws.clone(), limits, admitted)))

@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use super::parse::Payload;
 use super::{Inner, Parsed};
 use crate::aws::{AliasArn, Member, Resource};
-use crate::backend::aws::{AwsBackend, Question};
+use crate::backend::aws::{AwsBackend, Question, Unresolved};
 use crate::backend::local::{LocalBackend, Tokens};
 use crate::backend::{Backend, Keys};
 use crate::credentials::AccessKey;
@@ -98,18 +98,20 @@ where
     fn call(&mut self, parsed: Parsed) -> Self::Future {
         let resolved = match &self.shared.backend {
             Backend::Local(local) => from_store(local, parsed),
-            Backend::Aws(aws) => match from_what_is_known(aws, &self.shared.limits, parsed) {
-                Ok(resolved) => resolved,
-                Err(unknown) => {
+            Backend::Aws(aws) => {
+                let known = aws.resolve_at_once(&parsed.question(&self.shared.limits));
+                let Some(known) = known else {
                     let clone = self.inner.clone();
                     let mut inner = mem::replace(&mut self.inner, clone);
                     let (aws, limits) = (aws.clone(), Arc::clone(&self.shared.limits));
                     return Either::Right(Box::pin(async move {
-                        let resolved = from_upstream(&aws, &limits, unknown).await?;
+                        let found = aws.resolve(&parsed.question(&limits)).await;
+                        let resolved = from_upstream(&aws, parsed, found)?;
                         inner.call(resolved).await
                     }));
-                }
-            },
+                };
+                from_upstream(aws, parsed, known)
+            }
         };
         Either::Left(match resolved {
             Ok(resolved) => Either::Right(self.inner.call(resolved)),
@@ -125,24 +127,8 @@ pub(super) fn from_store(local: &LocalBackend, parsed: Parsed) -> Result<Resolve
     Ok(Resolved::new(parsed, keys, tokens))
 }
 
-/// Gives the request back if an upstream has to be asked.
-fn from_what_is_known(
-    aws: &AwsBackend,
-    limits: &ArcSwap<Limits>,
-    parsed: Parsed,
-) -> Result<Result<Resolved, Error>, Parsed> {
-    match aws.resolve_at_once(&parsed.question(limits)) {
-        None => Err(parsed),
-        Some(Err(unresolved)) => Ok(Err(Error::unresolved(unresolved, parsed.input.operation()))),
-        Some(Ok(keys)) => {
-            let tokens = aws.open_grant_tokens(&parsed.input);
-            Ok(Ok(Resolved::new(parsed, keys, tokens)))
-        }
-    }
-}
-
-async fn from_upstream(aws: &AwsBackend, limits: &ArcSwap<Limits>, parsed: Parsed) -> Result<Resolved, Error> {
-    let found = aws.resolve(&parsed.question(limits)).await;
+/// The request with its keys as an upstream named them, now or lately.
+fn from_upstream(aws: &AwsBackend, parsed: Parsed, found: Result<Keys, Unresolved>) -> Result<Resolved, Error> {
     let keys = found.map_err(|unresolved| Error::unresolved(unresolved, parsed.input.operation()))?;
     let tokens = aws.open_grant_tokens(&parsed.input);
     Ok(Resolved::new(parsed, keys, tokens))

@@ -39,7 +39,7 @@ impl Call {
     /// A call of the gateway's own, on that principal's account.
     pub(super) fn own(operation: Operation, body: Bytes, charged: Subject) -> Self {
         let (payload, quota) = (PayloadHash::of(&body), operation.quota(None));
-        Self { operation, payload, body, quota, charged }
+        Self { operation, body, payload, quota, charged }
     }
 }
 
@@ -70,7 +70,7 @@ impl AwsBackend {
         read: impl FnOnce(&UpstreamAnswer<'_>, &Response<Bytes>) -> T,
     ) -> Result<T, Fault> {
         let (Some(upstream), Some(transport)) =
-            (self.shared().upstreams.get(upstream), self.0.transports.get(upstream))
+            (self.shared().all.get(upstream), self.0.transports.get(upstream))
         else {
             return Err(Fault::Unreachable("there is no such upstream".into()));
         };
@@ -83,7 +83,10 @@ impl AwsBackend {
             let response = match transport.send(request, deadline).await {
                 Ok(response) => response,
                 Err(failure) => {
-                    pass.failed(Instant::now());
+                    // That all of our own connections are in use says nothing of the upstream.
+                    if failure.kind() != FailureKind::AllInUse {
+                        pass.failed(Instant::now());
+                    }
                     if mem::take(&mut may_be_repeated) && does_no_harm_twice(call.operation, &failure) {
                         continue;
                     }
@@ -116,7 +119,7 @@ fn read_answer(operation: Operation, response: &Response<Bytes>) -> Result<Upstr
 /// Whether a call that was not answered may be made again.
 fn does_no_harm_twice(operation: Operation, failure: &Failure) -> bool {
     // Its time is up, or it would be answered the same.
-    let is_final = failure.timed_out() || failure.kind() == FailureKind::Unreadable;
+    let is_final = failure.timed_out() || matches!(failure.kind(), FailureKind::Unreadable | FailureKind::AllInUse);
     !is_final && (operation.repeatable() || !failure.was_written())
 }
 
@@ -124,7 +127,7 @@ impl From<Failure> for Fault {
     fn from(failure: Failure) -> Self {
         let detail = failure.detail().into();
         match failure.kind() {
-            FailureKind::NotSent | FailureKind::ConnectTimeout => Self::Unreachable(detail),
+            FailureKind::AllInUse | FailureKind::NotSent | FailureKind::ConnectTimeout => Self::Unreachable(detail),
             FailureKind::Broken => Self::Broken(detail),
             FailureKind::FirstByteTimeout | FailureKind::CallTimeout => Self::TimedOut(detail),
             FailureKind::Unreadable => Self::NotKms(detail),

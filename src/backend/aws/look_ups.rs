@@ -105,11 +105,12 @@ mod tests {
     use crate::kms::ExceptionKind;
 
     const SETTINGS: LookUpSettings =
-        LookUpSettings { lifetime: Duration::from_secs(60), absent_lifetime: Duration::from_secs(5), entries: 100 };
+        LookUpSettings { lifetime: Duration::from_mins(1), absent_lifetime: Duration::from_secs(5), entries: 100 };
     const NOTHING: KeyFacts = KeyFacts { metadata: false, tags: false, aliases: false };
     const TAGS: KeyFacts = KeyFacts { tags: true, ..NOTHING };
     const ALIAS: &str = "alias/orders";
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is one of three outcomes")]
     fn key(facts: KeyFacts) -> Outcome {
         let arn: KeyArn =
             "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
@@ -163,7 +164,7 @@ mod tests {
             let upstream = Upstream::new();
             assert!(upstream.look_ups.known(ALIAS, NOTHING).is_none());
             let _ = upstream.find(NOTHING, outcome.clone()).await;
-            advance(lifetime - Duration::from_millis(1)).await;
+            advance(lifetime.saturating_sub(Duration::from_millis(1))).await;
             assert_eq!(upstream.look_ups.known(ALIAS, NOTHING).unwrap().is_ok(), outcome.is_ok());
             advance(Duration::from_millis(1)).await;
             assert!(upstream.look_ups.known(ALIAS, NOTHING).is_none());

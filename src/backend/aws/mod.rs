@@ -47,7 +47,7 @@ use crate::kms::{Exception, Input};
 
 /// What all workers share.
 pub struct Upstreams {
-    upstreams: Box<[Upstream]>,
+    all: Box<[Upstream]>,
     timeouts: Timeouts,
     connections: ConnectionSettings,
     forward_foreign_grants: bool,
@@ -71,7 +71,7 @@ impl AwsBackend {
     /// The backend for one more worker, with connections of its own.
     #[must_use]
     pub fn new(shared: &Arc<Upstreams>) -> Self {
-        let transports = start::transports(&shared.upstreams, shared.timeouts, shared.connections);
+        let transports = start::transports(&shared.all, shared.timeouts, shared.connections);
         Self(Arc::new(OfWorker { transports, shared: Arc::clone(shared) }))
     }
 
@@ -98,7 +98,7 @@ impl AwsBackend {
 
     /// Something was changed by way of the gateway: what was looked up before is forgotten.
     pub fn changed(&self) {
-        for upstream in &self.shared().upstreams {
+        for upstream in &self.shared().all {
             upstream.look_ups.forget_all();
         }
     }
@@ -128,7 +128,7 @@ impl AwsBackend {
 
     /// The place of the upstream for keys of that account in that region.
     fn upstream(&self, region: &Region, account: AccountId) -> Option<usize> {
-        self.shared().upstreams.iter().position(|upstream| upstream.account == account && upstream.region == *region)
+        self.shared().all.iter().position(|upstream| upstream.account == account && upstream.region == *region)
     }
 }
 
@@ -136,7 +136,7 @@ impl Upstreams {
     /// Why requests would fail for want of credentials; for readiness.
     #[must_use]
     pub fn unready(&self) -> Vec<String> {
-        let each = self.upstreams.iter().filter_map(|upstream| {
+        let each = self.all.iter().filter_map(|upstream| {
             let reason = upstream.credentials.unready()?;
             Some(format!("upstream {}: {reason}", upstream.name))
         });
@@ -152,6 +152,6 @@ impl fmt::Debug for AwsBackend {
 
 impl fmt::Debug for Upstreams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstreams").field("upstreams", &self.upstreams.len()).finish_non_exhaustive()
+        f.debug_struct("Upstreams").field("upstreams", &self.all.len()).finish_non_exhaustive()
     }
 }

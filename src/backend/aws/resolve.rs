@@ -77,6 +77,7 @@ struct Named {
 
 impl AwsBackend {
     /// The keys of the request, if nothing has to be looked up for them.
+    #[must_use]
     pub fn resolve_at_once(&self, question: &Question<'_>) -> Option<Result<Keys, Unresolved>> {
         let named = match self.named(question) {
             Ok(named) => named,
@@ -105,12 +106,11 @@ impl AwsBackend {
         let named = self.named(question)?;
         let mut keys = self.none(question, &named)?;
         for name in named.into_iter().flatten() {
-            let key = match self.known(question, &name) {
-                Some(outcome) => outcome,
-                None => {
-                    question.charge()?;
-                    self.look_up(question, &name).await
-                }
+            let key = if let Some(outcome) = self.known(question, &name) {
+                outcome
+            } else {
+                question.charge()?;
+                self.look_up(question, &name).await
             };
             let key = key.map_err(|unknown| worded(unknown, question, name.member))?;
             place(&mut keys, question, name, key);
@@ -147,7 +147,7 @@ impl AwsBackend {
     /// Forgets what the names of a request lead to: its answer says otherwise.
     pub fn forget(&self, question: &Question<'_>) {
         for name in self.named(question).into_iter().flatten().flatten() {
-            if let Some(upstream) = self.shared().upstreams.get(name.upstream) {
+            if let Some(upstream) = self.shared().all.get(name.upstream) {
                 upstream.look_ups.forget(&name.name);
             }
         }
@@ -245,17 +245,18 @@ impl AwsBackend {
         if name.fresh && by_alias {
             return None;
         }
-        self.shared().upstreams.get(name.upstream)?.look_ups.known(&name.name, question.facts)
+        self.shared().all.get(name.upstream)?.look_ups.known(&name.name, question.facts)
     }
 
     async fn look_up(&self, question: &Question<'_>, name: &Named) -> Outcome {
-        let Some(upstream) = self.shared().upstreams.get(name.upstream) else {
+        let Some(upstream) = self.shared().all.get(name.upstream) else {
             return Err(NotKnown::Fault(Fault::Unreachable("there is no such upstream".into())));
         };
         if name.fresh {
             upstream.look_ups.forget(&name.name);
         }
-        let found = self.describe(name.upstream, &name.name, question.facts, question.charged);
+        // Rare, and large: it must not make every request's future as large.
+        let found = Box::pin(self.describe(name.upstream, &name.name, question.facts, question.charged));
         upstream.look_ups.find(&name.name, question.facts, found).await
     }
 }

@@ -70,26 +70,30 @@ impl Running {
         let proxies = ProxySettings::from_env();
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
         for one in &settings.upstreams {
-            let credentials = match sources.iter().find(|(role, _)| *role == one.role.as_ref()) {
-                Some((_, source)) => Arc::clone(source),
-                None => {
-                    let source =
-                        CredentialSource::start(background.handle(), &one.region, one.role.as_ref(), clock.clone());
-                    sources.push((one.role.as_ref(), Arc::clone(&source)));
-                    source
-                }
-            };
+            let role = one.role.as_ref();
+            let known = sources.iter().find(|(of, _)| *of == role).map(|(_, source)| Arc::clone(source));
+            let credentials = known.unwrap_or_else(|| {
+                let source = CredentialSource::start(background.handle(), &one.region, role, clock.clone());
+                sources.push((role, Arc::clone(&source)));
+                source
+            });
             upstreams.push(upstream(one, settings, credentials, &proxies, clock)?);
         }
-        let shares: Vec<_> = upstreams.iter().map(|upstream| Arc::clone(&upstream.shares)).collect();
-        let counted = move |replicas| shares.iter().for_each(|shares| shares.set_replicas(replicas));
-        let replicas = settings.share.replicas.clone();
-        let _replicas = ReplicaCount::follow(replicas, SystemResolver, background.handle(), counted);
+        let budgets: Vec<_> = upstreams.iter().map(|upstream| Arc::clone(&upstream.shares)).collect();
+        let counted = move |replicas| budgets.iter().for_each(|shares| shares.set_replicas(replicas));
+        let of = settings.share.replicas.clone();
+        let counting = ReplicaCount::follow(of, SystemResolver, background.handle(), counted);
         let (timeouts, connections) = (settings.timeouts, settings.connections);
-        let upstreams: Box<[Upstream]> = upstreams.into();
         let transports = transports(&upstreams, timeouts, connections);
-        let shared =
-            Upstreams { upstreams, timeouts, connections, forward_foreign_grants, background, _replicas, transports };
+        let shared = Upstreams {
+            all: upstreams.into(),
+            timeouts,
+            connections,
+            forward_foreign_grants,
+            background,
+            _replicas: counting,
+            transports,
+        };
         Ok(Self { upstreams: Arc::new(shared), _thread: Thread(Some(thread)) })
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Failure {
 /// How far a request that failed had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
+    /// Nowhere: all the connections that there may be stayed in use by others.
+    AllInUse,
     /// Nowhere: there was no connection, and not a byte of it was written.
     NotSent,
     /// Nowhere: there was no connection in time.
@@ -60,7 +62,7 @@ impl Failure {
 
     /// The server may have the request, or a part of it. If not, a second attempt cannot do twice what was asked.
     pub(crate) fn was_written(&self) -> bool {
-        !matches!(self.kind, FailureKind::NotSent | FailureKind::ConnectTimeout)
+        !matches!(self.kind, FailureKind::AllInUse | FailureKind::NotSent | FailureKind::ConnectTimeout)
     }
 
     /// It failed for want of time alone.
@@ -71,7 +73,8 @@ impl Failure {
 
 impl FailureKind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
+        Self::AllInUse,
         Self::NotSent,
         Self::ConnectTimeout,
         Self::Broken,
@@ -83,6 +86,7 @@ impl FailureKind {
     /// Its name in metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::AllInUse => "all_in_use",
             Self::NotSent => "not_sent",
             Self::ConnectTimeout => "connect_timeout",
             Self::Broken => "broken",
@@ -138,7 +142,7 @@ mod tests {
     fn only_what_was_never_handed_to_a_connection_counts_as_not_written() {
         let written = FailureKind::ALL.map(|kind| (kind, Failure::new(kind, "").was_written()));
         let unwritten: Vec<_> = written.into_iter().filter(|(_, written)| !written).map(|(kind, _)| kind).collect();
-        assert_eq!(unwritten, [FailureKind::NotSent, FailureKind::ConnectTimeout]);
+        assert_eq!(unwritten, [FailureKind::AllInUse, FailureKind::NotSent, FailureKind::ConnectTimeout]);
     }
 
     #[test]

@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | `kmsgate_upstream_connections_opened_total` | counter | connections made, TLS and a proxy's part included |
 //! | `kmsgate_upstream_connections` | gauge | connections open now, of all workers |
-//! | `kmsgate_upstream_failures_total` | counter | requests that were not answered, by `kind`: `not_sent`, `connect_timeout`, `broken`, `first_byte_timeout`, `call_timeout`, `unreadable`; connections that could not be made before anybody asked count too |
+//! | `kmsgate_upstream_failures_total` | counter | requests that were not answered, by `kind`: `all_in_use`, `not_sent`, `connect_timeout`, `broken`, `first_byte_timeout`, `call_timeout`, `unreadable`; connections that could not be made before anybody asked count too |
 
 mod connect;
 mod connection;
@@ -181,7 +181,7 @@ impl Transport {
         match timer.bound(self.connected_by(deadline), self.turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(Failure::new(
-                FailureKind::NotSent,
+                FailureKind::AllInUse,
                 format_args!("all {} connections to {} stayed in use", self.connections.most, self.connector),
             )),
         }

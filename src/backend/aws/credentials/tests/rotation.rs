@@ -16,7 +16,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::backend::aws::{CredentialSource, Role};
+use crate::backend::aws::Role;
+use crate::backend::aws::credentials::CredentialSource;
 use crate::clock::Clock;
 
 /// How many different keys are waited for.
