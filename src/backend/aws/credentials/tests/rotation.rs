@@ -8,7 +8,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -20,10 +19,10 @@ use crate::backend::aws::Role;
 use crate::backend::aws::credentials::CredentialSource;
 use crate::clock::Clock;
 
-/// How many different keys are waited for.
-const KEYS: usize = 3;
-/// How long a key lives that the servers hand out.
-const LIFE: Duration = Duration::from_secs(4);
+/// How many different keys are waited for: each more is some seconds more.
+const KEYS: usize = 2;
+/// How long a key lives that the servers hand out; the next is asked for at half of it.
+const LIFE: Duration = Duration::from_secs(8);
 /// How long the program may take: many times as long as it needs.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -100,8 +99,10 @@ fn id(number: usize) -> String {
     format!("ASIAIOSFODNN7EXAMP{number:02}")
 }
 
-fn ids() -> Vec<String> {
-    (0..KEYS).map(id).collect()
+/// That one key after another was used. A slow machine may have seen some end before they could be.
+fn were_followed(used: &[String]) {
+    assert!(used.len() == KEYS && used.is_sorted_by(|before, after| before < after), "{used:?}");
+    assert!(used.iter().all(|id| id.starts_with("ASIAIOSFODNN7EXAMP")), "{used:?}");
 }
 
 /// What a server was asked.
@@ -182,7 +183,7 @@ fn the_credentials_of_a_container_are_followed_and_its_token_is_read_anew() {
     let (uri, file) = (format!("http://{address}/v1/credentials"), file.to_str().unwrap());
     let environment =
         [("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str()), ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file)];
-    assert_eq!(used(&environment), ids());
+    were_followed(&used(&environment));
 }
 
 #[test]
@@ -200,40 +201,38 @@ fn the_credentials_of_an_instance_are_followed() {
             _ => (401, String::new()),
         }
     });
-    assert_eq!(used(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &format!("http://{address}"))]), ids());
+    were_followed(&used(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &format!("http://{address}"))]));
 }
+
+/// The next key, as STS answers this action.
+fn next_session(action: &str, handed_out: &AtomicUsize) -> String {
+    let id = id(handed_out.fetch_add(1, Ordering::SeqCst));
+    let end = Clock::System.now().plus(LIFE).iso8601();
+    let key = format!("<AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>");
+    let credentials = format!("{key}<SessionToken>TOKEN</SessionToken><Expiration>{end}</Expiration>");
+    let user = format!("<AssumedRoleId>AROAEXAMPLE:kmsgate-test</AssumedRoleId><Arn>{ROLE}</Arn>");
+    let result = format!("<Credentials>{credentials}</Credentials><AssumedRoleUser>{user}</AssumedRoleUser>");
+    let namespace = "https://sts.amazonaws.com/doc/2011-06-15/";
+    format!(r#"<{action}Response xmlns="{namespace}"><{action}Result>{result}</{action}Result></{action}Response>"#)
+}
+
+/// Whether the form that was sent has all of these.
+fn has(request: &Request, pairs: &[&str]) -> bool {
+    pairs.iter().all(|pair| request.body.split('&').any(|sent| sent == *pair))
+}
+
+const ROLE_IN_A_FORM: &str = "RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fkms";
 
 #[test]
 fn a_role_is_assumed_again_and_again_with_what_the_chain_finds() {
-    let (handed_out, asked) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-    let counted = Arc::clone(&asked);
+    let handed_out = AtomicUsize::new(0);
     let address = serve(move |request| {
         let authorization = request.header("authorization").unwrap_or_default();
         let signed = authorization.contains("Credential=AKIAIOSFODNN7EXAMPLE/")
             && authorization.contains("/eu-central-1/sts/aws4_request");
-        let wanted = [
-            "Action=AssumeRole",
-            "RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fkms",
-            "RoleSessionName=kmsgate-test",
-            "ExternalId=an%20id%20of%20theirs",
-        ];
-        let has = |pair: &&str| request.body.split('&').any(|sent| sent == *pair);
-        if !signed || !wanted.iter().all(has) {
-            return (403, String::new());
-        }
-        counted.fetch_add(1, Ordering::SeqCst);
-        let id = id(handed_out.fetch_add(1, Ordering::SeqCst));
-        let end = Clock::System.now().plus(LIFE).iso8601();
-        let credentials = format!(
-            "<AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken>TOKEN</SessionToken><Expiration>{end}</Expiration>"
-        );
-        let user = format!("<AssumedRoleId>AROAEXAMPLE:kmsgate-test</AssumedRoleId><Arn>{ROLE}</Arn>");
-        (
-            200,
-            format!(
-                r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>{credentials}</Credentials><AssumedRoleUser>{user}</AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"#
-            ),
-        )
+        let wanted = ["RoleSessionName=kmsgate-test", "ExternalId=an%20id%20of%20theirs"];
+        let asked = has(request, &["Action=AssumeRole", ROLE_IN_A_FORM]) && has(request, &wanted);
+        if signed && asked { (200, next_session("AssumeRole", &handed_out)) } else { (403, String::new()) }
     });
     let environment = [
         (ASSUME, "yes"),
@@ -241,8 +240,31 @@ fn a_role_is_assumed_again_and_again_with_what_the_chain_finds() {
         ("AWS_SECRET_ACCESS_KEY", SECRET),
         ("AWS_ENDPOINT_URL_STS", &format!("http://{address}")),
     ];
-    assert_eq!(used(&environment), ids());
-    assert!(asked.load(Ordering::SeqCst) >= KEYS);
+    were_followed(&used(&environment));
+}
+
+#[test]
+fn the_role_of_a_service_account_is_followed_and_its_token_is_read_anew() {
+    const ACTION: &str = "AssumeRoleWithWebIdentity";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    fs::write(&file, "token-0").unwrap();
+    let (handed_out, rotated) = (AtomicUsize::new(0), file.clone());
+    let address = serve(move |request| {
+        let turn = handed_out.load(Ordering::SeqCst);
+        let (action, token) = (format!("Action={ACTION}"), format!("WebIdentityToken=token-{turn}"));
+        if !has(request, &[&action, &token, ROLE_IN_A_FORM]) {
+            return (403, String::new());
+        }
+        fs::write(&rotated, format!("token-{}", turn + 1)).unwrap();
+        (200, next_session(ACTION, &handed_out))
+    });
+    let environment = [
+        ("AWS_ROLE_ARN", ROLE),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", file.to_str().unwrap()),
+        ("AWS_ENDPOINT_URL_STS", &format!("http://{address}")),
+    ];
+    were_followed(&used(&environment));
 }
 
 #[test]
@@ -251,5 +273,5 @@ fn a_key_that_is_changed_in_a_profile_file_is_taken_up() {
     let file = directory.path().join("credentials");
     write_profile(&file, 0);
     let file = file.to_str().unwrap();
-    assert_eq!(used(&[("AWS_SHARED_CREDENTIALS_FILE", file), (PROFILE, file)]), ids());
+    were_followed(&used(&[("AWS_SHARED_CREDENTIALS_FILE", file), (PROFILE, file)]));
 }
