@@ -12,10 +12,11 @@ pub enum Output {
     Nothing,
     /// Members, and none that names the key of the call.
     Unnamed,
-    /// `KeyId` names the key.
+    /// `KeyId` names the key: by its ARN, wherever an answer was recorded or the model says. For `GetKeyLastUsage`,
+    /// `DeriveSharedSecret`, `Encapsulate` and `Decapsulate` it does not say, and a bare key id may stand there.
     Key,
-    /// `KeyId` names the key, but is newer than the operation itself: there may be endpoints that leave it out. The
-    /// documentation's samples have a bare key id in its place, not an ARN.
+    /// `KeyId` names the key, but is newer than the operation itself: there may be endpoints that leave it out. For
+    /// `GetKeyRotationStatus` the model does not say whether it is an ARN.
     NewlyKey,
     /// `KeyId` names the key of the destination, `SourceKeyId` that of the source.
     KeyAndSource,

@@ -30,7 +30,7 @@ pub enum UpstreamAnswer<'b> {
 #[derive(Debug, Default)]
 pub struct UpstreamSuccess<'b> {
     /// The key that was used or made; for `ReEncrypt` that of the destination. There for each operation of which
-    /// [`Output::names_key`] holds.
+    /// [`Output::names_key`] holds; which of them may name it by a bare key id is said at [`Output`].
     pub key: Option<Cow<'b, str>>,
     /// The key that `ReEncrypt` took the plaintext from, always there for it.
     pub source_key: Option<Cow<'b, str>>,
