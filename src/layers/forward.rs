@@ -61,8 +61,13 @@ fn reaches_past_the_gateway(backend: &AwsBackend, authorized: &Authorized) -> Re
     if input.operation() != Operation::CreateGrant {
         return Ok(());
     }
-    let named =
-        [Member::GranteePrincipal, Member::RetiringPrincipal].into_iter().filter_map(|member| input.string(member));
+    let principals = [
+        Member::GranteePrincipal,
+        Member::RetiringPrincipal,
+        Member::GranteeServicePrincipal,
+        Member::RetiringServicePrincipal,
+    ];
+    let named = principals.into_iter().filter_map(|member| input.string(member));
     let ours = |principal: &str| context.snapshot.credentials.knows(canonical_principal(principal));
     for principal in named {
         if ours(principal) {
@@ -137,7 +142,11 @@ async fn released(
     let Asked { context, input, keys, .. } = *asked;
     let operation = input.operation();
     let same = |found: &Option<Found>, told: &Option<Box<str>>| match (found, told) {
-        (Some(found), Some(told)) => found.key.arn().as_str() == &**told,
+        (Some(found), Some(told)) => {
+            let arn = found.key.arn();
+            // Some operations' answers have the bare id, says the documentation.
+            [arn.as_str(), arn.id().as_str()].contains(&&**told)
+        }
         // No key was named, or the operation's answers name none: then it takes no alias that could lead elsewhere.
         (None, _) | (_, None) => true,
     };
@@ -149,7 +158,7 @@ async fn released(
         let by = found.as_ref().map_or(NamedBy::Ciphertext, |found| found.by.clone());
         async move {
             let Some(arn) = told else { return Ok(None) };
-            let found = backend.of_answer(question, &arn, by).await;
+            let found = backend.of_answer(question, keys.account, &arn, by).await;
             found.map(Some).map_err(|unresolved| Error::unresolved(unresolved, operation))
         }
     };
@@ -182,8 +191,10 @@ fn refused(
     if harmless {
         return Ok(read.answer);
     }
-    // Whatever it was about may have been changed since it was looked up.
-    backend.forget(question);
+    if matches!(class, ErrorClass::Key | ErrorClass::AccessDenied) {
+        // What it is about may have been changed since it was looked up.
+        backend.forget(question);
+    }
     if keys.told_by_answer {
         // Which key it is about is not told, so neither is what is wrong with it.
         return Err(Exception::ciphertext_key_denied().with_detail(said).into());

@@ -154,10 +154,6 @@ condition_keys! {
 /// an organization: a gateway knows nothing of these.
 const ABSENT_HERE: &[ConditionKey] = &[
     ConditionKey::ViaService,
-    ConditionKey::RecipientAttestationImageSha384,
-    ConditionKey::GrantConstraintSourceArn,
-    ConditionKey::GranteeServicePrincipal,
-    ConditionKey::RetiringServicePrincipal,
     ConditionKey::TrailingDaysWithoutKeyUsage,
     ConditionKey::PrincipalOrgId,
     ConditionKey::PrincipalOrgPaths,

@@ -69,8 +69,7 @@ impl AwsBackend {
         call: &Call,
         read: impl FnOnce(&UpstreamAnswer<'_>, &Response<Bytes>) -> T,
     ) -> Result<T, Fault> {
-        let (Some(upstream), Some(transport)) =
-            (self.shared().all.get(upstream), self.0.transports.get(upstream))
+        let (Some(upstream), Some(transport)) = (self.shared().all.get(upstream), self.0.transports.get(upstream))
         else {
             return Err(Fault::Unreachable("there is no such upstream".into()));
         };

@@ -118,15 +118,23 @@ impl AwsBackend {
         Ok(keys)
     }
 
-    /// The key that an answer names in place of the one that was judged.
+    /// The key that an answer of `account`'s KMS names in place of the one that was judged.
     ///
     /// # Errors
     ///
     /// As [`Self::resolve`].
-    pub async fn of_answer(&self, question: &Question<'_>, arn: &str, by: NamedBy) -> Result<Found, Unresolved> {
+    pub async fn of_answer(
+        &self,
+        question: &Question<'_>,
+        account: AccountId,
+        arn: &str,
+        by: NamedBy,
+    ) -> Result<Found, Unresolved> {
         let member = Member::KeyId;
         let denied = || foreign(question.input.operation(), member, question.caller);
-        let arn: KeyArn = arn.parse().map_err(|_| Fault::NotKms("its KeyId is no key ARN".into()))?;
+        // Some operations' answers have the bare id, says the documentation.
+        let of_id = || arn.parse().ok().map(|id| KeyArn::new(question.region, account, id));
+        let arn: KeyArn = arn.parse().ok().or_else(of_id).ok_or(Fault::NotKms("its KeyId is no key's".into()))?;
         let upstream = self.upstream(arn.region(), arn.account()).ok_or_else(denied)?;
         let name = Named {
             upstream,

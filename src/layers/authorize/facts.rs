@@ -59,6 +59,16 @@ impl RequestContext for Facts<'_> {
             Key::GrantOperations => self.grant_operations(),
             Key::GranteePrincipal => self.of_new_grant(Member::GranteePrincipal),
             Key::RetiringPrincipal => self.of_new_grant(Member::RetiringPrincipal),
+            Key::SigningAlgorithm => Values::optional(self.input.string(Member::SigningAlgorithm)),
+            Key::MessageType => Values::optional(self.message_type()),
+            Key::MacAlgorithm => Values::optional(self.input.string(Member::MacAlgorithm)),
+            Key::KeyAgreementAlgorithm => Values::optional(self.input.string(Member::KeyAgreementAlgorithm)),
+            Key::RecipientAttestationImageSha384
+            | Key::RecipientAttestationPcr(_)
+            | Key::RecipientAttestationNitroTpmPcr(_) => self.recipient_attestation(),
+            Key::GranteeServicePrincipal => self.of_new_grant(Member::GranteeServicePrincipal),
+            Key::RetiringServicePrincipal => self.of_new_grant(Member::RetiringServicePrincipal),
+            Key::GrantConstraintSourceArn => Values::optional(self.input.source_arn()),
             Key::PrimaryRegion => Values::optional(self.input.string(Member::PrimaryRegion)),
             Key::ReplicaRegion => Values::optional(self.input.string(Member::ReplicaRegion)),
             _ => self.about_key(key).or_else(|| self.about_principal(key)).unwrap_or_else(|| self.about_call(key)),
@@ -125,6 +135,17 @@ impl Facts<'_> {
             _ => return None,
         };
         Some(self.input.string(member).unwrap_or(ENCRYPTION_ALGORITHM))
+    }
+
+    fn message_type(&self) -> Option<&str> {
+        let signs = matches!(self.input.operation(), Operation::Sign | Operation::Verify);
+        // The default of the service's model.
+        signs.then(|| self.input.string(Member::MessageType).unwrap_or("RAW"))
+    }
+
+    /// Attestation documents are KMS's to verify: what one says of its enclave is not known here.
+    fn recipient_attestation(&self) -> Values<'_> {
+        if self.input.recipient().is_some() { Values::Unknown } else { Values::Absent }
     }
 
     fn re_encrypt_on_same_key(&self) -> Values<'_> {

@@ -56,8 +56,7 @@ use timer::Timer;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use proxy::Proxy;
-#[expect(unused_imports, reason = "the backend that calls upstreams comes next")]
-pub(crate) use {endpoint::InvalidEndpoint, proxy::ProxySettings, proxy::UnusableProxy};
+pub(crate) use proxy::ProxySettings;
 
 /// One worker's connections to one upstream. Its connections are tasks of the runtime that it is used on.
 pub(crate) struct Transport {

@@ -177,7 +177,7 @@ async fn a_request_whose_turn_does_not_come_in_time_is_not_sent() {
         failure
     };
     let ((), failure) = join(transport.answers(), second).await;
-    assert_eq!(failure.kind(), FailureKind::NotSent);
+    assert_eq!(failure.kind(), FailureKind::AllInUse);
     assert!(failure.detail().contains("all 1 connections"), "{failure}");
 }
 
