@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::{JoinSet, LocalSet, yield_now};
+use tokio::task::{JoinHandle, JoinSet, LocalSet, yield_now};
 use tokio::time::{advance, sleep};
 
 use super::*;
@@ -244,19 +244,37 @@ async fn who_is_gone_when_it_is_granted_returns_its_token() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
+/// A request that waits in a task of its own, and has been polled.
+async fn waiting(share: &Arc<FairShare>, principal: usize) -> JoinHandle<Result<(), Refused>> {
+    let share = Arc::clone(share);
+    let task = tokio::spawn(async move { share.admit(subject(principal), 1).await });
+    yield_now().await;
+    task
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_faster_rate_serves_those_that_wait_already() {
     let share = Arc::new(FairShare::new(10.0));
     drain(&share);
-    let waiting = tokio::spawn({
-        let share = Arc::clone(&share);
-        async move { share.admit(subject(1), 1).await }
-    });
-    yield_now().await;
+    let waiting = waiting(&share, 1).await;
     let start = Instant::now();
-    share.set_rate(1_000.0);
+    share.set_rate(20.0);
     assert_eq!(waiting.await.unwrap(), Ok(()));
-    assert!(start.elapsed() <= milliseconds(1), "{:?}", start.elapsed());
+    assert_eq!(start.elapsed(), milliseconds(30), "not after the 80 ms that it was to be");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_hangs_up_is_followed_by_another() {
+    let share = Arc::new(FairShare::new(100.0));
+    drain(&share);
+    let driver = waiting(&share, 1).await;
+    let others = [waiting(&share, 2).await, waiting(&share, 3).await];
+    let start = Instant::now();
+    driver.abort();
+    for other in others {
+        assert_eq!(other.await.unwrap(), Ok(()));
+    }
+    assert_eq!(start.elapsed(), milliseconds(20));
 }
 
 #[tokio::test(start_paused = true)]
