@@ -23,7 +23,7 @@ use crate::credentials::AccessKey;
 use crate::error::{BodyFault, Error};
 use crate::kms::Answer;
 use crate::limits::{AwaitedBody, BodyReservation};
-use crate::sigv4::{self, Claim, Expected};
+use crate::sigv4::{self, Claim, Expected, PayloadHash};
 use crate::stage::{Peer, RequestContext};
 
 /// A request whose signature was verified over the bytes received.
@@ -35,7 +35,14 @@ pub struct Authenticated {
     /// Given back when the request ends: what was read of the body lives as long.
     pub(super) held: BodyReservation,
     /// That its signature was verified, and the hash of the body that it was verified by.
-    pub(super) verified: sigv4::Verified,
+    verified: sigv4::Verified,
+}
+
+impl Authenticated {
+    /// The hash of the body.
+    pub(super) const fn payload(&self) -> PayloadHash {
+        *self.verified.payload()
+    }
 }
 
 /// Without the body, which may hold plaintext.

@@ -69,7 +69,8 @@ impl Step<Authenticated> for Parse {
     type Out = Parsed;
 
     fn step(&self, authenticated: Authenticated) -> Result<Parsed, Error> {
-        let Authenticated { context, access_key, operation, body, held, verified, .. } = authenticated;
+        let hash = authenticated.payload();
+        let Authenticated { context, access_key, operation, body, held, .. } = authenticated;
         let input = match self.0 {
             Constraints::Here => Input::parse(operation, &body)?,
             Constraints::Upstream => Input::parse_to_forward(operation, &body)?,
@@ -77,7 +78,7 @@ impl Step<Authenticated> for Parse {
         let mut parameters = String::with_capacity(body.len());
         input.request_parameters(&mut parameters);
         context.draft.request_parameters(parameters);
-        let payload = Payload { body, hash: *verified.payload() };
+        let payload = Payload { body, hash };
         Ok(Parsed { context, access_key, input, payload, held, _made_here: () })
     }
 }
