@@ -111,6 +111,10 @@ impl Fleet {
             };
             tasks.spawn(driver.run());
         }
+        let mut courtesy = JoinSet::new();
+        if crate::CLIENT_SHARES_ITS_CORE && matches!(pace, Pace::Open(_)) {
+            courtesy.spawn(give_way());
+        }
         let mut total = Load::default();
         let all = async {
             while let Some(driver) = tasks.join_next().await {
@@ -216,8 +220,7 @@ impl Schedule {
         }
     }
 
-    /// Waits for the next due time and returns it. It waits busily: a timer's millisecond is too coarse, and the
-    /// client's core has nothing else to do.
+    /// Waits for the next due time and returns it. It waits busily: a timer's millisecond is too coarse.
     async fn next(&mut self, free: Instant) -> Instant {
         match self {
             Self::Closed => free,
@@ -230,6 +233,15 @@ impl Schedule {
                 this
             }
         }
+    }
+}
+
+/// Lets the server that shares the client's core go first, each time all connections have looked at the clock. It would
+/// have to wait otherwise until the busily waiting client has used up its turn, which is milliseconds.
+async fn give_way() {
+    loop {
+        std::thread::yield_now();
+        tokio::task::yield_now().await;
     }
 }
 

@@ -38,6 +38,8 @@ use syscalls::Way;
 /// A result whose error is told to the operator.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// Nothing that is measured runs on the client's core.
+const CLIENT_SHARES_ITS_CORE: bool = false;
 /// How often the start is measured.
 const STARTS: usize = 5;
 

@@ -52,6 +52,9 @@ use upstream::Upstream;
 /// A result whose error is told to the operator.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// The upstream runs on the client's core.
+const CLIENT_SHARES_ITS_CORE: bool = true;
+
 const USAGE: &str = "usage: cargo bench --bench forward [-- [--quick] [--without-gateway]]
   --quick            2 rounds instead of 9: shows that the benchmark works, and no more
   --without-gateway  only the proxies that check nothing";
@@ -140,11 +143,11 @@ impl Plan {
         for peer in &mut peers {
             tally.add(peer.server.calls(&requests.fresh()?, way, scratch).await?.tally);
         }
-        let notes = vec![
-            format!("{} keep-alive connections; {}, and the upstream", load::CONNECTIONS, launcher.cores),
-            nginx.map_or(nginx::MISSING.to_owned(), |nginx| nginx.version.clone()),
+        let mut notes = vec![
+            format!("{} keep-alive connections; {}, with the upstream", load::CONNECTIONS, launcher.cores),
             format!("System calls: {}", way.describe()),
         ];
+        notes.extend(nginx.map(|nginx| nginx.version.clone()));
         let servers = peers.into_iter().map(Peer::measured).collect();
         Ok(Report { servers, notes, tally, stolen })
     }

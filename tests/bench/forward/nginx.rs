@@ -26,7 +26,7 @@ impl Nginx {
     /// The first that there is.
     pub(crate) fn find() -> Option<Self> {
         PLACES.into_iter().find_map(|program| {
-            let output = Command::new(program).arg("-v").output().ok()?;
+            let output = Command::new(program).arg("-v").output().ok().filter(|output| output.status.success())?;
             let version = std::str::from_utf8(&output.stderr).ok()?.trim().trim_start_matches("nginx version: ");
             Some(Self { program, version: version.to_owned() })
         })

@@ -91,10 +91,12 @@ impl Display for Report {
 
 impl Report {
     fn added(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match (self.named(GATEWAY), self.named(NGINX)) {
-            (Some(gateway), Some(nginx)) => writeln!(f, "{GATEWAY} - {NGINX}, p50 us: {}", beyond(gateway, nginx)),
-            _ => Ok(()),
+        for (one, other) in [(AGAIN, PROXY), (GATEWAY, NGINX)] {
+            if let (Some(own), Some(its)) = (self.named(one), self.named(other)) {
+                writeln!(f, "{:34}{}", format!("{one} - {other}, p50 us"), beyond(own, its))?;
+            }
         }
+        Ok(())
     }
 
     fn noise(&self, f: &mut Formatter<'_>) -> fmt::Result {
