@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::upstreams;
-use crate::aws::{AccountId, Regions};
 use crate::backend::aws;
 use crate::faults::Section;
 
@@ -76,9 +74,4 @@ pub(super) fn local(section: &Section<'_>) -> Option<(Backend, Option<PathBuf>)>
 /// Beside the store unless it is told otherwise; who keeps both on one disk protects the keys by that disk.
 fn default_root_key_file(data_dir: &Path) -> PathBuf {
     data_dir.join("root.key")
-}
-
-/// The upstreams of a gateway for these regions and this account.
-pub(super) fn aws(section: &Section<'_>, regions: &Regions, account: AccountId) -> Option<Backend> {
-    upstreams::settings(section, regions, account).map(|settings| Backend::Aws(Box::new(settings)))
 }

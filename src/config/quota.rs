@@ -40,7 +40,10 @@ fn replicas(section: &Section<'_>) -> Option<Replicas> {
             let host_and_port =
                 name.rsplit_once(':').filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
             if host_and_port.is_none() {
-                service.fault(format!("`{name}` is no name and port"), Some("write NAME.NAMESPACE.svc:8700"));
+                service.fault(
+                    format!("`{name}` is no name and port"),
+                    Some("write NAME.NAMESPACE.svc:8700; the port may be any"),
+                );
                 return None;
             }
             Some(Replicas::Service(name.into()))

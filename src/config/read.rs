@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backend::Kind;
-use super::{AuditTarget, Auth, Config, Grants, backend, limits, listen, policies, server, upstreams};
+use super::upstreams::Noted;
+use super::{AuditTarget, Auth, Backend, Config, Grants, backend, limits, listen, policies, server, upstreams};
 use crate::aws::{AccountId, Region, Regions};
+use crate::backend::aws::Role;
 use crate::backend::local::Seeds;
 use crate::credentials::Credentials;
 use crate::faults::{Collector, Section, Value};
@@ -20,7 +22,8 @@ pub(super) fn config(file: &Path, root: &Section<'_>, given: Option<Document>, f
     let regions = regions(root);
     let section = root.section("backend");
     let kind = backend::kind(&section);
-    let named = account(root, &section, kind);
+    let role = if kind == Some(Kind::Aws) { upstreams::role(&section) } else { Ok(None) };
+    let named = account(root, kind, role.as_ref());
     let listen = listen::listen(&root.section("listen"));
     let admin = listen::admin(&root.section("admin"), listen.as_ref());
     let auth = auth(&root.section("auth"));
@@ -29,13 +32,16 @@ pub(super) fn config(file: &Path, root: &Section<'_>, given: Option<Document>, f
     let guardrail = policies.guardrail_file.as_ref();
     let guardrail = guardrail.map(|file| policies::guardrail(file, faults, &mut warnings));
     let credentials = auth.as_ref().and_then(|auth| {
-        let found = (named.flatten(), faults, &mut warnings);
+        let found = (named.ok().flatten(), faults, &mut warnings);
         policies::credentials(&auth.credentials_file, policies.directory.as_deref(), given, found)
     });
-    let account = named.and_then(|named| named.or_else(|| common_account(root, credentials.as_ref()?)));
-    let backend = kind.zip(regions.as_ref()).and_then(|(kind, regions)| match kind {
+    let account = named.ok().and_then(|named| named.or_else(|| common_account(root, credentials.as_ref()?)));
+    let backend = kind.and_then(|kind| match kind {
         Kind::Local => backend::local(&section),
-        Kind::Aws => Some((backend::aws(&section, regions, account?)?, None)),
+        Kind::Aws => {
+            let settings = upstreams::settings(&section, role, regions.as_ref(), account)?;
+            Some((Backend::Aws(Box::new(settings)), None))
+        }
     });
     let seeds = backend
         .as_ref()
@@ -68,18 +74,22 @@ pub(super) fn config(file: &Path, root: &Section<'_>, given: Option<Document>, f
 
 const NAME_ACCOUNT: &str = "name the account the keys belong to: account = \"111122223333\"";
 
-/// The account as the file says it: of itself, or by the role that is assumed. `None`: at fault; `Some(None)`: it does
-/// not say, and need not.
-#[expect(clippy::option_option, reason = "a fault and an absence are two things, and both are told apart here alone")]
-fn account(root: &Section<'_>, backend: &Section<'_>, kind: Option<Kind>) -> Option<Option<AccountId>> {
+/// The account as the file says it: of itself, or by the role that is assumed. `None` where it does not say, and need not.
+fn account(
+    root: &Section<'_>,
+    kind: Option<Kind>,
+    role: Result<&Option<Role>, &Noted>,
+) -> Result<Option<AccountId>, Noted> {
     if let Some(value) = root.get("account") {
-        return value.parse("write its 12 digits in quotes").map(Some);
+        return value.parse("write its 12 digits in quotes").map(Some).ok_or(Noted);
     }
     if kind != Some(Kind::Aws) {
-        return root.require("account", NAME_ACCOUNT).map(|_| None);
+        // That it is missing is the fault.
+        let _ = root.require("account", NAME_ACCOUNT);
+        return Err(Noted);
     }
-    let role = backend.get("role_arn");
-    Some(role.and_then(|role| upstreams::account_of_role(role.text()?)))
+    let role = role.map_err(|noted| *noted)?;
+    Ok(role.as_ref().and_then(|role| upstreams::account_of_role(&role.arn)))
 }
 
 /// The account that all principals are of.
@@ -88,7 +98,9 @@ fn common_account(root: &Section<'_>, credentials: &Credentials) -> Option<Accou
     let first = accounts.next();
     let common = first.filter(|first| accounts.all(|other| other == *first));
     if common.is_none() {
-        root.fault("account", "is missing, and the principals are not of one account", Some(NAME_ACCOUNT));
+        let because =
+            if first.is_some() { "the principals are not of one" } else { "there is no principal to take it from" };
+        root.fault("account", format!("is missing, and {because}"), Some(NAME_ACCOUNT));
     }
     common
 }

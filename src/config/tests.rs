@@ -3,6 +3,8 @@
 use super::*;
 use crate::credentials::private;
 
+mod forwarding;
+
 /// A directory with a configuration in it.
 struct Written {
     directory: tempfile::TempDir,
@@ -80,7 +82,7 @@ address = "localhost"
 [admin]
 port = 8701
 [backend]
-kind = "aws"
+kind = "lokal"
 data_dir = "data"
 [auth]
 credentials_file = ""
@@ -110,14 +112,6 @@ workers = 0
         assert!(places.contains(&expected), "{expected:?} is not in {found:#?}");
     }
     assert_eq!(found.len(), 11, "{found:#?}");
-}
-
-#[test]
-fn the_aws_backend_is_honestly_refused() {
-    let text = LEAST.replace("\"local\"", "\"aws\"");
-    let found = faults_of(&text);
-    assert_eq!(found.len(), 1);
-    assert!(found[0].2.contains("`aws` is not served yet"), "{found:?}");
 }
 
 #[test]

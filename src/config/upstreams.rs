@@ -1,9 +1,11 @@
 //! `[backend]` with `kind = "aws"`: where requests are forwarded to, as whom, and within what time.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::PathAndQuery;
 
 use super::quota;
 use crate::aws::{AccountId, Arn, Region, Regions};
@@ -37,73 +39,106 @@ const ONE_MINUTE_MS: u64 = 60_000;
 const ONE_HOUR_MS: u64 = 3_600_000;
 const MOST_CONNECTIONS: u64 = 100_000;
 const MOST_ENTRIES: u64 = 10_000_000;
-/// The longest role session name of STS's.
-const SESSION_NAME: std::ops::RangeInclusive<usize> = 2..=64;
+/// A role's session name, as STS has it (API reference, `AssumeRole`).
+const SESSION_NAME: RangeInclusive<usize> = 2..=64;
+/// An external id, likewise.
+const EXTERNAL_ID: RangeInclusive<usize> = 2..=1224;
 
-pub(super) fn settings(section: &Section<'_>, regions: &Regions, account: AccountId) -> Option<Settings> {
+/// Something is at fault, and was noted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted;
+
+/// The upstreams of a gateway for these regions and this account, each of which is missing where it is at fault: the
+/// faults of this section are found all the same.
+pub(super) fn settings(
+    section: &Section<'_>,
+    role: Result<Option<Role>, Noted>,
+    regions: Option<&Regions>,
+    account: Option<AccountId>,
+) -> Option<Settings> {
     let endpoint = endpoint(section);
-    let role = role(section);
     let timeouts = timeouts(section);
     let connections = connections(section);
     let look_ups = look_ups(&section.section("look_ups"));
     let share = quota::share(&section.section("quota"));
-    let more: Vec<_> = section.sections("upstreams");
-    let more = more.iter().map(|table| upstream(table, regions, account)).collect::<Vec<_>>();
+    let tables = section.sections("upstreams");
+    let named: Vec<_> = tables.iter().map(|table| (table, upstream(table, regions, account))).collect();
     section.end();
-    let (endpoint, role) = (endpoint?, role?);
+    let role = role.ok();
+    let own = |region: &Region| {
+        let (endpoint, role) = (endpoint.clone()?, role.clone()?);
+        Some(UpstreamSettings { region: region.clone(), account: account?, endpoint, role })
+    };
+    let upstreams = all(section, named, own, regions?, account?);
+    Some(Settings {
+        upstreams: upstreams?,
+        timeouts: timeouts?,
+        connections: connections?,
+        look_ups: look_ups?,
+        share: share?,
+    })
+}
+
+/// Those that have a table of their own, and for each other region of the gateway's account its `own`; the gateway's own
+/// account and region first.
+fn all(
+    section: &Section<'_>,
+    named: Vec<(&Section<'_>, Option<UpstreamSettings>)>,
+    own: impl Fn(&Region) -> Option<UpstreamSettings>,
+    regions: &Regions,
+    account: AccountId,
+) -> Option<Vec<UpstreamSettings>> {
     let mut upstreams: Vec<UpstreamSettings> = Vec::new();
-    for one in more {
-        let (table_fault, one) = one?;
-        if upstreams.iter().any(|other| (&other.region, other.account) == (&one.region, one.account)) {
-            table_fault(format!("account {} in {} has two upstreams", one.account, one.region));
+    for (table, one) in named {
+        let one = one?;
+        if has(&upstreams, &one.region, one.account) {
+            let message = format!("account {} in {} has two upstreams", one.account, one.region);
+            table.fault("", message, Some("name each account and region once"));
         }
         upstreams.push(one);
     }
-    let own = |region: &Region| UpstreamSettings {
-        region: region.clone(),
-        account,
-        endpoint: endpoint.clone(),
-        role: role.clone(),
-    };
     for (place, region) in regions.all().iter().enumerate() {
-        if upstreams.iter().any(|other| (&other.region, other.account) == (region, account)) {
+        if has(&upstreams, region, account) {
             continue;
         }
-        if place > 0 && matches!(endpoint, EndpointSettings::Url { .. }) {
+        let own = own(region)?;
+        if place > 0 && matches!(own.endpoint, EndpointSettings::Url { .. }) {
             let message = format!("is of one region, and `{region}` is served too");
             section.fault("endpoint_url", message, Some("give the other region an entry in [[backend.upstreams]]"));
         }
-        upstreams.push(own(region));
+        upstreams.push(own);
     }
-    // The gateway's own account and region first.
     upstreams.sort_by_key(|one| (one.region != *regions.own(), one.account != account));
-    Some(Settings { upstreams, timeouts: timeouts?, connections: connections?, look_ups: look_ups?, share: share? })
+    Some(upstreams)
 }
 
-/// One of `[[backend.upstreams]]`, and what notes a fault of it.
-fn upstream<'t>(
-    table: &'t Section<'t>,
-    regions: &Regions,
-    account: AccountId,
-) -> Option<(impl Fn(String) + 't, UpstreamSettings)> {
-    let region = match table.get("region") {
-        Some(value) => {
-            let region: Region = value.parse("write it like us-east-1")?;
-            if !regions.all().contains(&region) {
-                value.fault(format!("`{region}` is not served"), Some("add it to replica_regions"));
-            }
-            region
-        }
-        None => regions.own().clone(),
-    };
-    let account = match table.get("account") {
-        Some(value) => value.parse("write its 12 digits in quotes")?,
-        None => account,
-    };
+fn has(upstreams: &[UpstreamSettings], region: &Region, account: AccountId) -> bool {
+    upstreams.iter().any(|one| one.region == *region && one.account == account)
+}
+
+/// One of `[[backend.upstreams]]`: of the gateway's own region and account, where it names no other.
+fn upstream(table: &Section<'_>, regions: Option<&Regions>, account: Option<AccountId>) -> Option<UpstreamSettings> {
+    let (region, of) = (table.get("region"), table.get("account"));
     let (endpoint, role) = (endpoint(table), role(table));
     table.end();
-    let fault = |message| table.fault("", message, Some("name each account and region once"));
-    Some((fault, UpstreamSettings { region, account, endpoint: endpoint?, role: role? }))
+    let region = match region {
+        Some(value) => served(&value, regions),
+        None => regions.map(|regions| regions.own().clone()),
+    };
+    let account = match of {
+        Some(value) => value.parse("write its 12 digits in quotes"),
+        None => account,
+    };
+    Some(UpstreamSettings { region: region?, account: account?, endpoint: endpoint?, role: role.ok()? })
+}
+
+/// A region that the gateway is asked for.
+fn served(value: &Value<'_>, regions: Option<&Regions>) -> Option<Region> {
+    let region: Region = value.parse("write it like us-east-1")?;
+    if !regions?.all().contains(&region) {
+        value.fault(format!("`{region}` is not served"), Some("add it to replica_regions"));
+    }
+    Some(region)
 }
 
 fn endpoint(section: &Section<'_>) -> Option<EndpointSettings> {
@@ -114,50 +149,68 @@ fn endpoint(section: &Section<'_>) -> Option<EndpointSettings> {
     let on = |flag: &Option<(bool, Value<'_>)>| flag.as_ref().is_some_and(|(on, _)| *on);
     let Some(value) = url else {
         if let Some(value) = &ca_file {
-            value.fault("is for an endpoint_url of your own; AWS's certificates are checked by the system's", None);
+            value.fault(
+                "is for an endpoint_url, and there is none: AWS's own endpoints have certificates of public authorities",
+                Some("take it out, or give the endpoint_url that it is for"),
+            );
         }
         return Some(EndpointSettings::Aws { fips: on(&fips), dual_stack: on(&dual_stack) });
     };
     for (set, flag) in [fips, dual_stack].into_iter().flatten() {
         if set {
             // As the SDKs have it.
-            flag.fault("cannot be combined with endpoint_url", Some("write the name of the endpoint that you mean"));
+            flag.fault(
+                "cannot be combined with endpoint_url",
+                Some("write the endpoint that you mean in endpoint_url"),
+            );
         }
     }
-    let url = url_of(&value)?;
+    let url = url_of(&value);
     let ca_file = match ca_file {
         Some(file) => Some(readable(&file)?),
         None => None,
     };
-    Some(EndpointSettings::Url { url, ca_file })
+    Some(EndpointSettings::Url { url: url?, ca_file })
 }
 
+const URL: &str = "write https://HOST or https://HOST:PORT";
+
+/// A URL that requests can be sent to. What is refused is not quoted: it may hold a password.
 fn url_of(value: &Value<'_>) -> Option<Uri> {
-    const FORM: &str = "write https://HOST or https://HOST:PORT";
-    let url: Uri = value.parse(FORM)?;
-    let bare = matches!(url.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("/"));
-    let authority = url.authority().filter(|authority| !authority.as_str().contains('@'));
-    let (Some(authority), true) = (authority, bare) else {
-        value.fault("is more, or less, than a scheme and a host", Some(FORM));
-        return None;
-    };
+    match checked(value.text()?) {
+        Ok(url) => Some(url),
+        Err(message) => {
+            value.fault(message, Some(URL));
+            None
+        }
+    }
+}
+
+fn checked(text: &str) -> Result<Uri, &'static str> {
+    let url: Uri = text.parse().map_err(|_| "is no URL")?;
+    let authority = url.authority().filter(|authority| !authority.host().is_empty()).ok_or("has no host")?;
+    let host = authority.host();
+    if authority.as_str().contains('@') {
+        return Err("holds a user or a password: requests are signed, and need neither");
+    }
+    // The parser takes any digits for a port, and then has none.
+    if authority.port_u16() == Some(0) || (authority.port_u16().is_none() && authority.as_str() != host) {
+        return Err("has a port that is no number from 1 to 65535");
+    }
+    if !matches!(url.path_and_query().map(PathAndQuery::as_str), None | Some("/")) {
+        return Err("has a path or a query: KMS is at `/`");
+    }
     match url.scheme_str() {
-        Some("https") => Some(url),
-        Some("http") if is_loopback(authority.host()) => Some(url),
-        Some("http") => {
-            value.fault("would send data keys over the network without TLS", Some(FORM));
-            None
-        }
-        _ => {
-            value.fault("has no scheme that KMS is spoken over", Some(FORM));
-            None
-        }
+        Some("https") => Ok(url),
+        Some("http") if is_loopback(host) => Ok(url),
+        Some("http") => Err("would send data keys over the network without TLS"),
+        _ => Err("does not begin with https://"),
     }
 }
 
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
+    address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 fn readable(value: &Value<'_>) -> Option<PathBuf> {
@@ -169,47 +222,58 @@ fn readable(value: &Value<'_>) -> Option<PathBuf> {
     Some(file)
 }
 
-/// `None`: at fault. `Some(None)`: no role.
-#[expect(clippy::option_option, reason = "a fault and an absence are two things, and both are told apart here alone")]
-fn role(section: &Section<'_>) -> Option<Option<Role>> {
-    let (arn, session_name) = (section.get("role_arn"), section.get("role_session_name"));
-    let external_id = section.get("role_external_id");
+/// The role that is to be assumed, if there is one.
+pub(super) fn role(section: &Section<'_>) -> Result<Option<Role>, Noted> {
+    let arn = section.get("role_arn");
+    let (session_name, external_id) = (section.get("role_session_name"), section.get("role_external_id"));
     let Some(arn) = arn else {
-        for value in [session_name, external_id].into_iter().flatten() {
-            value.fault(
-                "is said without a role",
-                Some("name the role: role_arn = \"arn:aws:iam::111122223333:role/NAME\""),
-            );
+        for value in [&session_name, &external_id].into_iter().flatten() {
+            let hint = "name the role: role_arn = \"arn:aws:iam::111122223333:role/NAME\"";
+            value.fault("is for a role, and there is none", Some(hint));
         }
-        return Some(None);
+        return Ok(None);
     };
-    let text = arn.text()?;
-    if account_of_role(text).is_none() {
-        arn.fault(format!("`{text}` is no role's ARN"), Some("write arn:aws:iam::111122223333:role/NAME"));
-        return None;
-    }
+    let arn = arn.text().and_then(|text| {
+        if account_of_role(text).is_none() {
+            arn.fault(format!("`{text}` is no role's ARN"), Some("write arn:aws:iam::111122223333:role/NAME"));
+            return None;
+        }
+        Some(text)
+    });
     let session_name = match &session_name {
-        Some(value) => value.text()?,
-        None => "kmsgate",
+        Some(value) => of_sts(value, SESSION_NAME, b"_+=,.@-", "write 2 to 64 letters, digits or _+=,.@-"),
+        None => Some("kmsgate"),
     };
-    if !SESSION_NAME.contains(&session_name.len())
-        || !session_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
-    {
-        let message = format!("`{session_name}` is no session name of STS's");
-        section.fault("role_session_name", message, Some("write 2 to 64 letters, digits or _+=,.@-"));
+    let external_id = match &external_id {
+        Some(value) => {
+            of_sts(value, EXTERNAL_ID, b"_+=,.@:/-", "write 2 to 1224 letters, digits or _+=,.@:/-").map(Some)
+        }
+        None => Some(None),
+    };
+    let role = arn.zip(session_name).zip(external_id).map(|((arn, session_name), external_id)| Role {
+        arn: arn.into(),
+        session_name: session_name.into(),
+        external_id: external_id.map(Into::into),
+    });
+    role.map(Some).ok_or(Noted)
+}
+
+/// A text that STS takes: so many letters, digits and `others`.
+fn of_sts<'t>(value: &Value<'t>, length: RangeInclusive<usize>, others: &[u8], hint: &str) -> Option<&'t str> {
+    let text = value.text()?;
+    let takes = |byte: u8| byte.is_ascii_alphanumeric() || others.contains(&byte);
+    if !length.contains(&text.len()) || !text.bytes().all(takes) {
+        value.fault(format!("`{text}` is none that STS takes"), Some(hint));
         return None;
     }
-    let external_id = match &external_id {
-        Some(value) => Some(value.text()?.into()),
-        None => None,
-    };
-    Some(Some(Role { arn: text.into(), session_name: session_name.into(), external_id }))
+    Some(text)
 }
 
 /// The account of a role's ARN.
 pub(super) fn account_of_role(arn: &str) -> Option<AccountId> {
     let arn = Arn::parse(arn).ok()?;
-    (arn.service == "iam" && arn.resource.starts_with("role/")).then(|| arn.account.parse().ok())?
+    let name = arn.resource.strip_prefix("role/").filter(|name| !name.is_empty() && !name.ends_with('/'));
+    (arn.service == "iam" && name.is_some()).then(|| arn.account.parse().ok())?
 }
 
 fn timeouts(section: &Section<'_>) -> Option<Timeouts> {
@@ -242,16 +306,11 @@ fn milliseconds(
     section: &Section<'_>,
     name: &'static str,
     default: u64,
-    range: std::ops::RangeInclusive<u64>,
+    range: RangeInclusive<u64>,
 ) -> Option<Duration> {
     number(section, name, default, range).map(Duration::from_millis)
 }
 
-fn number(
-    section: &Section<'_>,
-    name: &'static str,
-    default: u64,
-    range: std::ops::RangeInclusive<u64>,
-) -> Option<u64> {
+fn number(section: &Section<'_>, name: &'static str, default: u64, range: RangeInclusive<u64>) -> Option<u64> {
     section.get(name).map_or(Some(default), |value| value.number(range))
 }
