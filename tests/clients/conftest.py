@@ -1,13 +1,13 @@
 """The gateways that the clients call, and the house rules for tests: none is skipped without a reason."""
 
-import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
 from dynamodb import DynamoDb
-from gateway import Gateway, allow
+from forwarding import Forwarding, keeper
+from gateway import Gateway, allow, allow_everything
 from world import World
 
 # Nothing of the machine's own reaches the clients: no profile, credentials, endpoint, region or proxy.
@@ -22,21 +22,47 @@ os.environ |= {
 }
 
 
+# The suites of whole clients, which a gateway that forwards has to pass too, and those of their tests that hold for a
+# local KMS alone, each with its reason.
+OF_CLIENTS = {"test_boto3", "test_cli", "test_curl", "test_javascript"}
+LOCAL_ALONE = {
+    "test_the_lines_that_quickstart_prints_run_as_they_are": "quickstart is a local KMS",
+}
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__ in OF_CLIENTS and "backend" in metafunc.fixturenames:
+        backends = ["local"] if metafunc.function.__name__ in LOCAL_ALONE else ["local", "forwarding"]
+        metafunc.parametrize("backend", backends, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def narrow(tmp_path_factory):
+def backend(request):
+    """What the gateways of a test have behind them: keys of their own, or another gateway that has them."""
+    return getattr(request, "param", "local")
+
+
+@pytest.fixture(scope="session")
+def narrow(backend, tmp_path_factory):
     """A quickstart as it comes: its principal may use the one key, and nothing else."""
-    gateway = Gateway.quickstart(tmp_path_factory.mktemp("narrow") / "data")
+    directory = tmp_path_factory.mktemp("narrow")
+    if backend == "forwarding":
+        gateway = Forwarding.quickstart(directory)
+    else:
+        gateway = Gateway.quickstart(directory / "data")
     yield gateway
     gateway.stop()
 
 
 @pytest.fixture(scope="session")
-def allow_all(tmp_path_factory):
+def allow_all(backend, tmp_path_factory):
     """A quickstart of two regions, whose principal may do everything."""
     directory = tmp_path_factory.mktemp("allow-all")
-    policy = directory / "policy.json"
-    policy.write_text(json.dumps(allow("kms:*")))
-    gateway = Gateway.quickstart(directory / "data", policy, more=["--replica-region", "eu-west-1"])
+    if backend == "forwarding":
+        gateway = Forwarding.quickstart(directory, allow("kms:*"), regions=["eu-west-1"])
+    else:
+        policy = allow_everything(directory)
+        gateway = Gateway.quickstart(directory / "data", policy, more=["--replica-region", "eu-west-1"])
     yield gateway
     gateway.stop()
 
@@ -64,10 +90,14 @@ def world(allow_all):
 
 
 @pytest.fixture(scope="session")
-def throttled(tmp_path_factory):
+def throttled(backend, tmp_path_factory):
     """A served gateway that lets each principal call twice a second."""
     names, limits = ["boto3", "aws-cli", "curl", "javascript"], "principal = { per_second = 2, burst = 2 }"
-    gateway = Gateway.serve(tmp_path_factory.mktemp("throttled"), names, limits=limits)
+    directory = tmp_path_factory.mktemp("throttled")
+    if backend == "forwarding":
+        gateway = Forwarding.to(keeper(directory / "upstream"), directory / "gateway", names, limits=limits)
+    else:
+        gateway = Gateway.serve(directory, names, limits=limits)
     yield gateway
     gateway.stop()
 
