@@ -44,7 +44,7 @@ class Forwarding(Gateway):
         return gateway
 
     @classmethod
-    def to(cls, upstream, directory, principals, documents=(), regions=(), backend="", **settings):
+    def to(cls, upstream, directory, principals, documents=(), regions=(), backend="", environment=None, **settings):
         """In front of `upstream`, a program with `endpoint`, `ca_file`, `key` and `stop`.
 
         `backend` are further lines of that section, `regions` those that are served too; the rest is as for
@@ -57,7 +57,10 @@ class Forwarding(Gateway):
         lines = [f'kind = "aws"\n{place}{backend}', QUOTA]
         lines += [f'[[backend.upstreams]]\nregion = "{region}"\n{place}' for region in regions]
         # The upstream's key is nowhere else.
-        environment = {"AWS_ACCESS_KEY_ID": upstream.key.id, "AWS_SECRET_ACCESS_KEY": upstream.key.secret}
+        environment = (environment or {}) | {
+            "AWS_ACCESS_KEY_ID": upstream.key.id,
+            "AWS_SECRET_ACCESS_KEY": upstream.key.secret,
+        }
         settings |= {"regions": served(regions), "backend": "\n".join(lines)}
         gateway = cls.serve(directory, principals, documents, environment, **settings)
         gateway.keep_secret(upstream.key.secret)

@@ -1,0 +1,86 @@
+"""An upstream that answers what a test tells it to, and keeps what it was sent, to the byte."""
+
+import json
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from gateway import AccessKey
+
+# Of AWS's documentation.
+KEY = AccessKey("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None)
+
+
+@dataclass
+class Sent:
+    """One request."""
+
+    line: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def operation(self):
+        return dict(self.headers)["x-amz-target"].removeprefix("TrentService.")
+
+
+@dataclass
+class Reply:
+    body: bytes | dict
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = (("x-amzn-RequestId", "0b5cbb6c-4a4e-4c8b-9d6e-scripted"),)
+
+    @classmethod
+    def error(cls, name, message=None, status=400):
+        return cls({"__type": name} | ({"message": message} if message else {}), status)
+
+    @property
+    def bytes(self):
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+class Scripted:
+    """It listens without TLS, on the machine itself."""
+
+    ca_file, key = None, KEY
+
+    def __init__(self):
+        self.secrets = set()
+        self.sent = []
+        # Makes a `Reply` of a `Sent`; of `None` the connection is closed without an answer.
+        self.answer = None
+        scripted = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                sent = Sent(self.requestline, self.headers.items(), body)
+                scripted.sent.append(sent)
+                reply = scripted.answer(sent)
+                if reply is None:
+                    self.close_connection = True
+                    return
+                self.send_response_only(reply.status)
+                for name, value in [*reply.headers, ("Content-Length", str(len(reply.bytes)))]:
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(reply.bytes)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def script(self, answer):
+        """Answers so from now on, and forgets what it was sent."""
+        self.answer = answer if callable(answer) else lambda _: answer
+        self.sent.clear()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
