@@ -4,14 +4,16 @@ To a test that calls it, it is a `Gateway` like any other.
 """
 
 import datetime
+import http.client
 import ipaddress
 import json
+import time
 
 from botocore import xform_name
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from gateway import REGION, AccessKey, Gateway, Principal, allow
+from gateway import PATIENCE, REGION, Gateway, Principal, allow
 
 ACCOUNT = "111122223333"
 QUICKSTART = Principal(f"arn:aws:iam::{ACCOUNT}:user/quickstart", ("quickstart",))
@@ -68,7 +70,18 @@ class Forwarding(Gateway):
         # What neither may write the other may not write.
         upstream.secrets |= gateway.secrets
         gateway.secrets = upstream.secrets
+        # It waits for no credentials before it serves.
+        eventually(lambda: gateway.readiness()[0] == 200)
         return gateway
+
+    def readiness(self):
+        """Status and text of `/readyz`."""
+        probe = http.client.HTTPConnection(self.admin.removeprefix("http://"), timeout=PATIENCE)
+        probe.request("GET", "/readyz")
+        answer = probe.getresponse()
+        text = answer.read().decode()
+        probe.close()
+        return answer.status, text
 
     def stop(self):
         super().stop()
@@ -94,6 +107,15 @@ def keeper(directory, seeds=(), regions=()):
     gateway.endpoint = gateway.endpoint.replace("http:", "https:")
     gateway.ca_file, gateway.key = certificate, gateway.keys["gateway"]
     return gateway
+
+
+def eventually(happens):
+    """What `happens` returns once it is something."""
+    end = time.monotonic() + PATIENCE
+    while not (happened := happens()):
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.01)
+    return happened
 
 
 def served(regions):

@@ -2,7 +2,8 @@
 
 import json
 import threading
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from gateway import AccessKey
@@ -28,7 +29,7 @@ class Sent:
 class Reply:
     body: bytes | dict
     status: int = 200
-    headers: tuple[tuple[str, str], ...] = (("x-amzn-RequestId", "0b5cbb6c-4a4e-4c8b-9d6e-scripted"),)
+    headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def error(cls, name, message=None, status=400):
@@ -63,8 +64,9 @@ class Scripted:
                     self.close_connection = True
                     return
                 self.send_response_only(reply.status)
-                for name, value in [*reply.headers, ("Content-Length", str(len(reply.bytes)))]:
-                    self.send_header(name, value)
+                headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Length": str(len(reply.bytes))}
+                for header in (headers | reply.headers).items():
+                    self.send_header(*header)
                 self.end_headers()
                 self.wfile.write(reply.bytes)
 

@@ -3,13 +3,10 @@
 import hashlib
 import json
 import threading
-import time
-import urllib.error
-import urllib.request
 
 import pytest
-from forwarding import USE, Forwarding
-from gateway import PATIENCE, Gateway, Principal, allow
+from forwarding import USE, Forwarding, eventually
+from gateway import PATIENCE, Principal, allow
 from scripted import KEY, Reply, Scripted
 from wire import connect, exchange, send, signed, start
 
@@ -59,15 +56,6 @@ def admin(gateway):
 
 def call(kms, operation, **parameters):
     return exchange(kms, operation, json.dumps(parameters))
-
-
-def ready(gateway):
-    """Status and text of the gateway's readiness."""
-    try:
-        with urllib.request.urlopen(f"{gateway.admin}/readyz", timeout=PATIENCE) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 def test_the_body_is_sent_as_it_came_and_of_the_head_nothing_but_what_was_allowed(gateway, upstream):
@@ -133,7 +121,7 @@ def test_a_session_token_is_sent_that_is_the_gateways_own(tmp_path):
 
 def test_an_answer_comes_back_as_it_is_with_members_that_nobody_knows(gateway, upstream, kms):
     body = b'{"NewMember": {"deep": [1.50, {"a": "\\u00e4"}]},\n "KeyId":"%s","CiphertextBlob" : "AAAA"}\n' % OURS.encode()
-    headers = (("x-amzn-RequestId", "5d2a1a6e-0000-4000-8000-00000000beef"), ("Set-Cookie", "a=b"), ("Via", "upstream"))
+    headers = {"x-amzn-RequestId": "5d2a1a6e-0000-4000-8000-00000000beef", "Set-Cookie": "a=b", "Via": "upstream"}
     upstream.script(Reply(body, headers=headers))
     answer = call(kms, DATA_KEY, **ASKED)
     assert (answer.status, answer.body) == (200, body)
@@ -166,8 +154,8 @@ def test_an_error_of_kms_passes_as_it_is_and_is_not_tried_again(gateway, upstrea
     upstream.script(Reply(body, status))
     answer = call(kms, DATA_KEY, **ASKED)
     assert (answer.status, answer.body, len(upstream.sent)) == (status, body, 1)
-    record = gateway.record_with(f'"errorCode":"{name}"', lambda record: record["requestParameters"] is not None)
-    assert record.get("errorMessage") == message
+    record = gateway.record(answer.request_id)
+    assert (record["errorCode"], record.get("errorMessage")) == (name, message)
 
 
 @pytest.mark.parametrize(
@@ -194,14 +182,14 @@ def test_what_is_wrong_with_the_gateways_own_credentials_is_no_fault_of_the_clie
         "KMSInternalException",
         1,
     )
-    status, why = ready(gateway)
+    status, why = gateway.readiness()
     assert status == 503
     assert "111122223333/us-east-1" in why
     assert name in why
     # It is ready again with the first that is accepted.
     upstream.script(Reply(MADE))
     assert call(kms, DATA_KEY, **ASKED).status == 200
-    assert ready(gateway) == (200, "ok\n")
+    assert gateway.readiness() == (200, "ok\n")
 
 
 @pytest.mark.parametrize("name", ["AccessDeniedException", "AccessDenied"])
@@ -232,7 +220,7 @@ def test_a_refusal_of_the_gateway_is_worded_for_its_principal_and_the_original_i
         Reply(b'{"KeyId":"%s","KeyId":"%s","CiphertextBlob":"AAAA"}' % (OURS.encode(), NOT_OURS.encode())),
         Reply(b'{"__type":"DisabledException","KeyId":"%s"}' % OURS.encode()),
         Reply(b"", 502),
-        Reply(b"", 302, (("Location", "http://192.0.2.1/"),)),
+        Reply(b"", 302, {"Location": "http://192.0.2.1/"}),
         Reply(b"[]"),
     ],
     ids=lambda reply: f"{reply.status} {reply.body[:40]}",
@@ -388,18 +376,8 @@ def test_a_change_whose_client_hangs_up_is_carried_out_and_recorded_once_with_it
     assert arrived.wait(PATIENCE)
     connection.close()
     gone.set()
-    record = recorded(gateway, mark)
+    [record] = eventually(lambda: gateway.records_with(mark))
     assert record.get("errorCode") == (code and "LimitExceededException")
     if code is None:
         assert [resource["ARN"] for resource in record["resources"]] == [OURS]
     assert [sent.operation for sent in upstream.sent] == ["CreateKey"]
-
-
-def recorded(gateway: Gateway, text):
-    """The one record with that text, which comes when it comes."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if gateway.records_with(text):
-            return gateway.record_with(text)
-        time.sleep(0.01)
-    raise AssertionError(f"no record of {text}")
