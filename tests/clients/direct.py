@@ -28,9 +28,10 @@ class Refused(Exception):
 
 
 class Direct:
-    def __init__(self, gateway):
+    def __init__(self, gateway, key=None):
+        key = key or gateway.key
         self._endpoint = gateway.endpoint
-        self._credentials = Credentials(gateway.key.id, gateway.key.secret)
+        self._credentials = Credentials(key.id, key.secret)
         self._signer = SigV4Auth(self._credentials, "kms", REGION)
         self._connection = HTTPConnection(urlsplit(gateway.endpoint).netloc, timeout=PATIENCE)
         self._connection.connect()
