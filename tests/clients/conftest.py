@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from dynamodb import DynamoDb
 from forwarding import Forwarding, keeper
 from gateway import Gateway, allow, allow_everything
+from moto_server import MotoServer
 from world import World
 
 # Nothing of the machine's own reaches the clients: no profile, credentials, endpoint, region or proxy.
@@ -105,7 +105,7 @@ def throttled(backend, tmp_path_factory):
 @pytest.fixture(scope="session")
 def dynamodb():
     """A store for the programs that keep sealed data keys in one."""
-    server = DynamoDb()
+    server = MotoServer()
     yield server
     server.stop()
 
