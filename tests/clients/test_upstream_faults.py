@@ -258,3 +258,95 @@ def test_what_must_not_be_done_twice_is_asked_for_once(site, name):
 
     site.upstream.always(as_kms)
     assert site.kms.create_key()["KeyMetadata"]["Arn"] == KEY
+
+
+# No connection: not a byte of the request was sent, and it is tried once more, whatever the operation.
+
+TLS_FAULTS = {
+    "another name": (lambda ours, other: ours.server("other.test"), "certificate not valid for name"),
+    "another authority": (lambda ours, other: other.server(), "UnknownIssuer"),
+    "a certificate that has ended": (lambda ours, other: ours.server(days=-1), "certificate expired"),
+}
+ALERT_OF_TLS_1_1 = bytes.fromhex("15 0302 0002 02 46")
+SERVER_HELLO_OF_TLS_1_1 = bytes.fromhex("16 0302 002a 02 000026 0302") + bytes(32) + bytes.fromhex("00 002f 00")
+
+
+def assert_unreachable(gateway, kms, kind, attempts, detail):
+    """For a data key its key is what is unavailable; where there is no key the service is."""
+    for call, error, message in [
+        (lambda: refused(kms.generate_data_key, **DATA_KEY), "KeyUnavailableException", UNREACHABLE),
+        (lambda: refused(kms.create_key), "KMSInternalException", NO_ANSWER),
+    ]:
+        before = gateway.failures().get(kind, 0)
+        code, text, request_id = call()
+        assert (code, text) == (error, message)
+        record = assert_recorded(gateway, request_id, error, "the upstream cannot be reached: ")
+        assert re.search(detail, record["additionalEventData"]["gateway"]["detail"]), record
+        assert gateway.failures() == {kind: before + attempts}
+
+
+def test_an_upstream_that_is_down_makes_the_key_unavailable(start, upstream):
+    gateway, kms = start(upstream.url)
+    upstream.go_down()
+    assert_unreachable(gateway, kms, "not_sent", 2, "Connection refused")
+    upstream.start()
+    assert kms.create_key()["KeyMetadata"]["Arn"] == KEY
+
+
+@pytest.mark.parametrize("name", TLS_FAULTS)
+def test_a_server_that_does_not_prove_who_it_is_is_not_asked(start, tmp_path, name):
+    authority, other = Authority(tmp_path), Authority(tmp_path, "Another authority")
+    certificate, detail = TLS_FAULTS[name]
+    upstream = Upstream((certificate(authority, other), "localhost"))
+    gateway, kms = start(upstream.url, f'{TIMES}\nca_file = "{authority.file}"')
+    assert_unreachable(gateway, kms, "not_sent", 2, detail)
+    assert upstream.requests == []
+    upstream.stop()
+
+
+def test_a_server_that_proves_who_it_is_is_asked(start, tmp_path):
+    authority = Authority(tmp_path)
+    upstream = Upstream((authority.server(), "localhost"))
+    gateway, kms = start(upstream.url, f'{TIMES}\nca_file = "{authority.file}"')
+    kms.generate_data_key(**DATA_KEY)
+    [request] = upstream.requests
+    assert request.connection.stream.version() == "TLSv1.3"
+    assert request.is_signed_by(EXAMPLE["AWS_SECRET_ACCESS_KEY"])
+    upstream.stop()
+
+
+@pytest.mark.parametrize(
+    "answer, detail",
+    [
+        (ALERT_OF_TLS_1_1, "ProtocolVersion"),
+        (SERVER_HELLO_OF_TLS_1_1, "peer is incompatible"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "corrupt message"),
+        (b"", "handshake eof"),
+    ],
+    ids=["an alert of TLS 1.1", "TLS 1.1", "HTTP", "nothing"],
+)
+def test_a_server_that_does_not_speak_our_tls_is_not_asked(start, tmp_path, upstream, answer, detail):
+    def in_place_of_tls(connection):
+        assert connection.stream.recv(5)[:2] == b"\x16\x03", "no handshake"
+        connection.send(answer)
+        connection.close()
+
+    upstream.at_each_connection(in_place_of_tls)
+    url = upstream.url.replace("http://127.0.0.1", "https://localhost")
+    gateway, kms = start(url, f'{TIMES}\nca_file = "{Authority(tmp_path).file}"')
+    assert_unreachable(gateway, kms, "not_sent", 2, detail)
+    assert upstream.connections == 4
+
+
+def test_a_handshake_that_hangs_ends_at_the_connect_timeout_and_is_not_tried_again(start, tmp_path, upstream):
+    upstream.at_each_connection(lambda connection: until_the_peer_gives_up(connection))
+    url = upstream.url.replace("http://127.0.0.1", "https://localhost")
+    gateway, kms = start(url, f'{TIMES}\nca_file = "{Authority(tmp_path).file}"')
+    assert_unreachable(gateway, kms, "connect_timeout", 1, "no connection to localhost:[0-9]+ was made in time")
+    assert upstream.connections == 2
+
+
+def until_the_peer_gives_up(connection):
+    while connection.stream.recv(4096):
+        pass
+    connection.close()
