@@ -174,6 +174,10 @@ class Upstream:
         self._first = step
         return self
 
+    def use(self, tls):
+        """Has new connections speak TLS by this context."""
+        self._tls = tls
+
     def close_connections(self):
         with self._lock:
             for connection in list(self._open):
