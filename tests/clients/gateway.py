@@ -73,8 +73,9 @@ class Gateway:
         self.stdout, self.stderr = Lines(self.process.stdout), Lines(self.process.stderr)
 
     @classmethod
-    def quickstart(cls, data_dir, policy=None, under=(), more=()):
-        options = ["--json", *FREE_PORTS, "--data-dir", data_dir, *(["--policy", policy] if policy else []), *more]
+    def quickstart(cls, data_dir, policy=None, under=(), more=(), listen="127.0.0.1:0"):
+        ports = ["--listen", listen, "--admin", "127.0.0.1:0"]
+        options = ["--json", *ports, "--data-dir", data_dir, *(["--policy", policy] if policy else []), *more]
         gateway = cls(["quickstart", *options], data_dir / "audit.jsonl", under)
         try:
             made = gateway.stdout.wait_for(json.loads)
@@ -136,6 +137,9 @@ class Gateway:
     def record_with(self, text, wanted=lambda _: True):
         [found] = self.records_with(text, wanted)
         return found
+
+    def records(self):
+        return [json.loads(line) for line in self.audit_file.read_bytes().splitlines()]
 
     def records_with(self, text, wanted=lambda _: True):
         lines = [line for line in self.audit_file.read_bytes().splitlines() if text.encode() in line]

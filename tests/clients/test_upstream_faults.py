@@ -6,6 +6,7 @@ import gc
 import json
 import re
 import signal
+import socket
 import threading
 import time
 import uuid
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 
 import pytest
 from botocore.exceptions import ClientError
+from direct import Direct, Refused
 from forwarding import EXAMPLE, Forwarding, wait_for
-from gateway import PATIENCE
+from gateway import PATIENCE, Gateway
 from hostile import (
     ACCOUNT,
     JSON_1_1,
@@ -711,3 +713,99 @@ def test_a_change_that_is_never_answered_is_recorded_as_that_before_the_program_
     assert gateway.process.wait(PATIENCE) == 0
     assert_recorded(gateway, answered.request_id, "DependencyTimeoutException", "the upstream took too long: ")
     gateway.assert_no_secret_was_written()
+
+
+LOAD = 8
+
+
+def test_an_upstream_that_is_killed_under_load_is_found_again_and_no_answer_is_without_its_record(start, tmp_path):
+    upstream = Kms(tmp_path / "upstream")
+    gateway, _ = start(upstream.url, environment=upstream.environment)
+    callers = [Caller(gateway, upstream.key) for _ in range(LOAD)]
+    wait_for(lambda: all(caller.granted for caller in callers))
+    for _ in range(2):
+        upstream.kill()
+        errors = [caller.refused for caller in callers]
+        wait_for(lambda: all(caller.refused > before for caller, before in zip(callers, errors)))
+        upstream.start()
+        granted = [caller.granted for caller in callers]
+        wait_for(lambda: all(caller.granted > before for caller, before in zip(callers, granted)))
+    for caller in callers:
+        caller.end()
+
+    # The gateway's id where it answered itself, and else the upstream's: one record each.
+    recorded = {}
+    for record in gateway.records():
+        about = record["additionalEventData"]["gateway"]
+        id = about.get("upstreamRequestId", record["requestID"])
+        assert id not in recorded
+        recorded[id] = record.get("errorCode")
+    answered = {id: code for caller in callers for id, code in caller.answered.items()}
+    assert {id: recorded.get(id, "no record") for id in answered} == answered
+    # Nobody was told anything but that KMS could not be reached, and nobody was left without an answer.
+    told = {code for code in answered.values()}
+    assert told <= {None, "KMSInternalException", "KeyUnavailableException", "DependencyTimeoutException"}
+    assert len(recorded) == len(answered)
+    assert not gateway.unready()
+    upstream.stop()
+
+
+class Kms:
+    """A real KMS that is killed and started again where it was: this program with its local backend."""
+
+    def __init__(self, directory):
+        self._directory, self._port = directory, free_port()
+        self.start()
+
+    def start(self):
+        address = f"127.0.0.1:{self._port}"
+        self._process = Gateway.quickstart(self._directory, listen=address)
+        made = self._process
+        self.url, self.key = made.endpoint, made.key_arn
+        self.environment = {"AWS_ACCESS_KEY_ID": made.key.id, "AWS_SECRET_ACCESS_KEY": made.key.secret}
+
+    def kill(self):
+        self._process.kill()
+
+    def stop(self):
+        self._process.stop()
+
+
+class Caller(threading.Thread):
+    """Asks for one data key after another over one connection, and keeps what it was told."""
+
+    def __init__(self, gateway, key):
+        super().__init__(daemon=True)
+        self._kms, self._key = Direct(gateway), key
+        self.answered, self.granted, self.refused = {}, 0, 0
+        self._ending, self._fault = threading.Event(), None
+        self.start()
+
+    def run(self):
+        try:
+            while not self._ending.is_set():
+                self._call()
+        except BaseException as fault:
+            self._fault = fault
+
+    def _call(self):
+        try:
+            self._kms.call("GenerateDataKeyWithoutPlaintext", KeyId=self._key, KeySpec="AES_256")
+        except Refused as refused:
+            self.answered[self._kms.request_id] = refused.code
+            self.refused += 1
+        else:
+            self.answered[self._kms.request_id] = None
+            self.granted += 1
+
+    def end(self):
+        self._ending.set()
+        self.join(PATIENCE)
+        self._kms.close()
+        if self._fault:
+            raise self._fault
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
