@@ -114,7 +114,7 @@ where
 }
 
 /// What `connection` ends with, or `None` once the server closes its connections.
-async fn until_closing<F: Future>(mut connection: Pin<&mut F>, mut phase: watch::Receiver<Phase>) -> Option<F::Output> {
+async fn until_closing<F: Future>(mut connection: Pin<&mut F>, phase: watch::Receiver<Phase>) -> Option<F::Output> {
     // Without tokio's budget of polls: if that were used up, it would wait without being registered to be woken.
     let mut closing = pin!(unconstrained(closing(phase.clone())));
     let mut waits = false;
@@ -123,12 +123,12 @@ async fn until_closing<F: Future>(mut connection: Pin<&mut F>, mut phase: watch:
             return Poll::Ready(Some(ended));
         }
         // Once it waits, it wakes this task when the phase changes. To poll it before would cost every request some
-        // locks; a task's waker is always the same.
+        // locks; a task's waker is always the same. From the first change on it is polled every time: a change is seen
+        // here before those who wait are woken for it, and who is not polled after that does not wait for the next.
         if waits && !phase.has_changed().unwrap_or(true) {
             return Poll::Pending;
         }
         waits = true;
-        phase.mark_unchanged();
         closing.as_mut().poll(cx).map(|()| None)
     })
     .await
