@@ -179,6 +179,15 @@ impl Key {
         }
     }
 
+    /// A request was refused for what this key is: it may have been changed since it was looked up.
+    pub fn doubt(&self) {
+        match self {
+            // What the store has is so.
+            Self::Local(_) => {}
+            Self::Aws(key) => key.doubt(),
+        }
+    }
+
     /// The key of the embedded store.
     #[must_use]
     pub const fn local(&self) -> Option<&Arc<local::KeyView>> {

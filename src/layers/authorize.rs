@@ -51,7 +51,8 @@ impl Step<Resolved> for Authorize {
 
     fn step(&self, resolved: Resolved) -> Result<Authorized, Error> {
         let Resolved { context, access_key, input, payload, keys, tokens, held, .. } = resolved;
-        let leave = leave(&Asked { context: &context, access_key: &access_key, input: &input, keys: &keys }, tokens)?;
+        let asked = Asked { context: &context, access_key: &access_key, input: &input, keys: &keys };
+        let leave = leave(&asked, tokens).inspect_err(|_| keys.iter().for_each(|found| found.key.doubt()))?;
         Ok(Authorized { context, access_key, input, payload, keys, held, leave, _made_here: () })
     }
 }

@@ -169,8 +169,10 @@ async fn released(
         context.draft.resource(found.key.arn());
     }
     let told = Keys { main, source, ..Keys::none(keys.account) };
-    on_answer(&Asked { keys: &told, ..*asked }).inspect_err(|_| {
+    on_answer(&Asked { keys: &told, ..*asked }).map_err(|refusal| {
         context.draft.detail("the upstream used a key that the caller may not use: its answer was withheld");
+        // As where the upstream refuses: the key's state, too, is not for the caller to know.
+        if keys.told_by_answer { Exception::ciphertext_key_denied().into() } else { refusal }
     })?;
     Ok(read.answer)
 }

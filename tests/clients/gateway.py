@@ -19,7 +19,6 @@ PROGRAM = os.environ.get("KMSGATE") or Path(__file__).parents[2] / "target/debug
 REGION = "us-east-1"
 # The longest that any step of a test may take, in seconds.
 PATIENCE = 20
-LOCAL = 'kind = "local"\ndata_dir = "store"'
 FREE_PORTS = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 
 
@@ -60,13 +59,23 @@ class NotStarted(AssertionError):
 class Gateway:
     """One run of `kmsgate quickstart` or `kmsgate serve`."""
 
-    def __init__(self, command, audit_file, under=()):
-        """`under` is a command that runs the program in its own place, with limits or rights of its own."""
+    # What clients check its certificate by, if it has one.
+    ca_file = None
+
+    def __init__(self, command, audit_file, under=(), environment=None):
+        """`under` is a command that runs the program in its own place, with limits or rights of its own.
+
+        `environment` is what its environment has beside this program's own.
+        """
         self.audit_file = audit_file
         self.endpoint = None
         self.secrets = set()
         self.process = subprocess.Popen(
-            [*under, PROGRAM, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*under, PROGRAM, *command],
+            env=os.environ | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         # What a failed test leaves behind.
         atexit.register(self.process.kill)
@@ -88,7 +97,7 @@ class Gateway:
         return gateway
 
     @classmethod
-    def serve(cls, directory, principals, documents=(), under=(), **settings):
+    def serve(cls, directory, principals, documents=(), environment=None, **settings):
         """Serves with an access key for each of `principals`; those that are names alone are allowed everything.
 
         `documents` are policies by their names, `settings` lines for sections of the configuration.
@@ -97,13 +106,13 @@ class Gateway:
         for name, document in dict(documents).items():
             (directory / f"policies/{name}.json").write_text(json.dumps(document))
         keys = {name: files.access_key(name) for name in principals}
-        gateway = cls(["serve", "--config", files.config], directory / "audit.jsonl", under)
+        gateway = cls(["serve", "--config", files.config], directory / "audit.jsonl", environment=environment)
         gateway.keys = keys
         for key in keys.values():
             gateway.keep_secret(key.secret)
         ready = gateway.stderr.wait_for(lambda line: line if b'"message":"ready"' in line else None)
-        addresses = json.loads(ready)
-        gateway.endpoint, gateway.admin = f"http://{addresses['gateway']}", f"http://{addresses['admin']}"
+        ready = json.loads(ready)
+        gateway.endpoint, gateway.admin = "http://" + ready["gateway"], "http://" + ready["admin"]
         return gateway
 
     def stop(self):
@@ -160,6 +169,7 @@ class Gateway:
             aws_access_key_id=key.id,
             aws_secret_access_key=key.secret,
             config=Config(**config),
+            verify=self.ca_file and str(self.ca_file),
         )
         client.meta.events.register("before-send.kms", self._keep_signature)
         client.meta.events.register("after-call.kms", self._keep_plaintext)
@@ -183,10 +193,10 @@ class Gateway:
 class ServeFiles:
     """A configuration for `kmsgate serve`, with its policies and credentials."""
 
-    def __init__(self, directory, backend=LOCAL, **sections):
+    def __init__(self, directory, **settings):
+        assert settings.keys() <= SETTINGS.keys()
         self.config = directory / "kmsgate.toml"
-        empty = dict.fromkeys(["limits", "server", "policies", "grants"], "")
-        self.config.write_text(CONFIG.format(**empty | sections, backend=backend))
+        self.config.write_text(CONFIG.format_map(SETTINGS | settings))
         self.credentials = directory / "credentials.toml"
         self.credentials.touch(mode=0o600)
         (directory / "policies").mkdir()
@@ -246,12 +256,24 @@ def allow_everything(directory):
     return file
 
 
+# What stands in the sections of a configuration unless it is told otherwise.
+SETTINGS = {
+    "regions": "",
+    "listen": "",
+    "backend": 'kind = "local"\ndata_dir = "store"',
+    "policies": "",
+    "grants": "",
+    "limits": "",
+    "server": "",
+}
 CONFIG = """
 region = "us-east-1"
 account = "111122223333"
+{regions}
 
 [listen]
 address = "127.0.0.1:0"
+{listen}
 
 [admin]
 address = "127.0.0.1:0"

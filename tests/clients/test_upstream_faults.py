@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pytest
 from botocore.exceptions import ClientError
 from direct import Direct, Refused
-from forwarding import EXAMPLE, Forwarding, wait_for
+from in_front import EXAMPLE, InFront, wait_for
 from gateway import PATIENCE, Gateway
 from hostile import (
     ACCOUNT,
@@ -164,7 +164,7 @@ def start(tmp_path):
     def started_to(url, more=TIMES, **settings):
         directory = tmp_path / str(len(started))
         directory.mkdir()
-        started.append(Forwarding.to(url, directory, more, **settings).wait_until_ready())
+        started.append(InFront.to(url, directory, more, **settings).wait_until_ready())
         clients.append(started[-1].client())
         return started[-1], clients[-1]
 
@@ -183,7 +183,7 @@ class Site:
 
     def __init__(self, directory):
         self.upstream = Upstream()
-        self.gateway = Forwarding.to(self.upstream.url, directory, TIMES).wait_until_ready()
+        self.gateway = InFront.to(self.upstream.url, directory, TIMES).wait_until_ready()
         self.kms = self.gateway.client()
         self._counted = {}
 
@@ -394,7 +394,7 @@ def test_an_error_of_kms_passes_byte_for_byte_and_is_not_asked_for_again(site, n
 
 
 def test_a_throttling_upstream_lowers_the_budget_and_its_answer_passes(start, upstream):
-    quota = "[backend.quota]\npercent = 50\nper_second = { symmetric = 1000 }"
+    quota = "quota.percent = 50\nquota.per_second.symmetric = 1000"
     gateway, kms = start(upstream.url, f"{TIMES}\n{quota}")
 
     def budget():

@@ -1,8 +1,16 @@
 //! A key of an upstream, as much of it as the policies in force ask for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::aws::{AliasName, KeyArn, Tags};
 use crate::limits::Subject;
 use crate::policy::KeyFacts;
+
+/// For how long a key that makes requests be refused is not looked up again.
+const BELIEVED: Duration = Duration::from_secs(1);
 
 /// A key as its upstream described it.
 #[derive(Debug)]
@@ -19,6 +27,8 @@ pub struct KeyView {
     pub tags: Tags,
     /// The aliases that point to it; none if they were not asked for.
     pub aliases: Box<[AliasName]>,
+    since: Instant,
+    doubted: AtomicBool,
 }
 
 impl KeyView {
@@ -27,7 +37,21 @@ impl KeyView {
     pub fn named(arn: KeyArn) -> Self {
         let quota = Subject::of(arn.as_str());
         let facts = KeyFacts::default();
-        Self { arn, quota, facts, metadata: None, tags: Tags::default(), aliases: Box::default() }
+        let (tags, since, doubted) = (Tags::default(), Instant::now(), AtomicBool::new(false));
+        Self { arn, quota, facts, metadata: None, tags, aliases: Box::default(), since, doubted }
+    }
+
+    /// A request was refused for what this key is. Whoever comes next has it looked up again, in case that it was changed
+    /// since, or that the alias that led to it leads elsewhere; but not more often than once a second.
+    pub(in crate::backend) fn doubt(&self) {
+        if self.since.elapsed() >= BELIEVED {
+            self.doubted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is to be looked up again.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed)
     }
 }
 

@@ -88,8 +88,8 @@ impl LookUps {
 
 impl Kept {
     fn serves(&self, facts: KeyFacts) -> bool {
-        let enough = self.outcome.as_ref().map_or(true, |key| key.facts | facts == key.facts);
-        enough && Instant::now() < self.until
+        let known = |key: &Arc<KeyView>| key.facts | facts == key.facts && !key.is_doubted();
+        self.outcome.as_ref().map_or(true, known) && Instant::now() < self.until
     }
 }
 
@@ -114,7 +114,9 @@ mod tests {
     fn key(facts: KeyFacts) -> Outcome {
         let arn: KeyArn =
             "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
-        Ok(Arc::new(KeyView { facts, ..KeyView::named(arn) }))
+        let mut key = KeyView::named(arn);
+        key.facts = facts;
+        Ok(Arc::new(key))
     }
 
     fn absent() -> Outcome {
@@ -191,6 +193,19 @@ mod tests {
         assert!(upstream.find(TAGS, key(TAGS)).await.unwrap().facts.tags);
         assert!(upstream.look_ups.known(ALIAS, NOTHING).is_some(), "more than is asked for is enough");
         assert_eq!(upstream.asked(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_for_which_a_request_was_refused_is_looked_up_again_once_a_second_at_most() {
+        let upstream = Upstream::new();
+        for _ in 0..3 {
+            let key = upstream.find(NOTHING, key(NOTHING)).await.unwrap();
+            key.doubt();
+            assert!(upstream.look_ups.known(ALIAS, NOTHING).is_some());
+            advance(Duration::from_secs(1)).await;
+            key.doubt();
+            assert!(upstream.look_ups.known(ALIAS, NOTHING).is_none());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,92 @@
+"""A gateway in front of an upstream of the tests' own, and what it says of itself at its admin address."""
+
+import re
+import time
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+from gateway import PATIENCE, Gateway
+
+# AWS's documented example: what the gateway signs with where a test gives it nothing else.
+EXAMPLE = {
+    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+}
+BACKEND = """
+kind = "aws"
+endpoint_url = "{url}"
+# So that every connection is one that a test has asked for.
+warm_connections = 0
+# KMS allows fewer calls of these in a second than tests make.
+quota.per_second.create_key = 10000
+{more}
+"""
+
+
+class InFront(Gateway):
+    """One run of `kmsgate serve` in front of an upstream."""
+
+    @classmethod
+    def to(cls, url, directory, more="", environment=None, principals=("caller",), server="", **settings):
+        """`more` are lines of `[backend]`, `environment` is where the gateway finds its credentials."""
+        environment = EXAMPLE if environment is None else environment
+        backend = BACKEND.format(url=url, more=more)
+        # One worker, and so one pool of connections.
+        server = f"workers = 1\n{server}"
+        gateway = cls.serve(directory, principals, environment=environment, backend=backend, server=server, **settings)
+        gateway.key = gateway.keys[principals[0]]
+        for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]:
+            if name in environment:
+                gateway.keep_secret(environment[name])
+        return gateway
+
+    def unready(self):
+        """Why the gateway is not ready; nothing when it is."""
+        try:
+            urllib.request.urlopen(f"{self.admin}/readyz", timeout=PATIENCE).close()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.read().decode()
+        return ""
+
+    def wait_until_ready(self):
+        wait_for(lambda: not self.unready(), self.unready)
+        return self
+
+    def metric(self, name, **labels):
+        """The sum of all series of that name with these labels."""
+        with urllib.request.urlopen(f"{self.admin}/metrics", timeout=PATIENCE) as page:
+            lines = page.read().decode().splitlines()
+        found = [line for line in lines if re.match(rf"{name}[{{ ]", line)]
+        assert found, f"there is no metric {name}"
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found if all(label in line for label in wanted))
+
+    def failures(self):
+        """How many requests the upstream did not answer, by kind; only those there were."""
+        kinds = ["not_sent", "connect_timeout", "broken", "first_byte_timeout", "call_timeout", "unreadable"]
+        counted = {kind: int(self.metric("kmsgate_upstream_failures_total", kind=kind)) for kind in kinds}
+        return {kind: count for kind, count in counted.items() if count}
+
+    def forwarded_record(self, upstream_request_id):
+        """The one record of a request that an upstream has answered."""
+
+        def of_it(record):
+            ids = [record["requestID"], record["additionalEventData"]["gateway"].get("upstreamRequestId")]
+            return upstream_request_id in ids
+
+        return self.record_with(upstream_request_id, of_it)
+
+
+def wait_for(event, otherwise=lambda: "it did not come"):
+    """Looks again and again until `event` is something."""
+    until = time.monotonic() + PATIENCE
+    while not (seen := event()):
+        assert time.monotonic() < until, otherwise()
+        time.sleep(0.02)
+    return seen
+
+
+def port_of(url):
+    return urlsplit(url).port
