@@ -93,7 +93,7 @@ impl Report {
     fn added(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (one, other) in [(AGAIN, PROXY), (GATEWAY, NGINX)] {
             if let (Some(own), Some(its)) = (self.named(one), self.named(other)) {
-                writeln!(f, "{:34}{}", format!("{one} - {other}, p50 us"), beyond(own, its))?;
+                writeln!(f, "{one} - {other}, p50 us: {}", beyond(own, its))?;
             }
         }
         Ok(())
