@@ -30,6 +30,7 @@ RARE = [
     *("ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription"),
     "UpdatePrimaryRegion",
 ]
+RATES = ", ".join(f"{xform_name(operation)} = 10000" for operation in RARE)
 
 
 class Forwarding(Gateway):
@@ -41,30 +42,28 @@ class Forwarding(Gateway):
         key_arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
         policy = policy or allow(*USE, Resource=key_arn)
         upstream = keeper(directory / "upstream", {KEY_ID: [ALIAS]}, regions)
-        gateway = cls.to(upstream, directory / "gateway", [QUICKSTART], {"quickstart": policy}, regions)
+        gateway = cls.to(upstream, directory / "gateway", [QUICKSTART], {"quickstart": policy}, regions=regions)
         gateway.key_id, gateway.key_arn, gateway.alias = KEY_ID, key_arn, ALIAS
         return gateway
 
     @classmethod
-    def to(cls, upstream, directory, principals, documents=(), regions=(), backend="", environment=None, **settings):
-        """In front of `upstream`, a program with `endpoint`, `ca_file`, `key` and `stop`.
+    def to(cls, upstream, directory, principals, documents=(), *, regions=(), backend="", quota=RATES, **settings):
+        """In front of `upstream`, a program with `endpoint`, `ca_file`, `key`, `secrets` and `stop`.
 
-        `backend` are further lines of that section, `regions` those that are served too; the rest is as for
-        `Gateway.serve`. `upstream` is stopped with the gateway.
+        `backend` are further lines of that section, `quota` those of the upstream's quotas, `regions` those that are
+        served too; the rest is as for `Gateway.serve`. `upstream` is stopped with the gateway.
         """
         directory.mkdir(parents=True)
         place = f'endpoint_url = "{upstream.endpoint}"\n'
         if upstream.ca_file:
             place += f'ca_file = "{upstream.ca_file}"\n'
-        lines = [f'kind = "aws"\n{place}{backend}', QUOTA]
+        lines = [f'kind = "aws"\n{place}{backend}', f"[backend.quota]\npercent = 100\nper_second = {{ {quota} }}"]
         lines += [f'[[backend.upstreams]]\nregion = "{region}"\n{place}' for region in regions]
         # The upstream's key is nowhere else.
-        environment = (environment or {}) | {
-            "AWS_ACCESS_KEY_ID": upstream.key.id,
-            "AWS_SECRET_ACCESS_KEY": upstream.key.secret,
-        }
+        environment = {"AWS_ACCESS_KEY_ID": upstream.key.id, "AWS_SECRET_ACCESS_KEY": upstream.key.secret}
+        settings["environment"] = environment | settings.get("environment", {})
         settings |= {"regions": served(regions), "backend": "\n".join(lines)}
-        gateway = cls.serve(directory, principals, documents, environment, **settings)
+        gateway = cls.serve(directory, principals, documents, **settings)
         gateway.keep_secret(upstream.key.secret)
         gateway.key, gateway.upstream = next(iter(gateway.keys.values())), upstream
         # What neither may write the other may not write.
@@ -141,8 +140,3 @@ def certificate_of_its_own(directory):
     )
     return files
 
-
-QUOTA = "\n".join([
-    "[backend.quota]\npercent = 100\n[backend.quota.per_second]",
-    *(f"{xform_name(operation)} = 10000" for operation in RARE),
-])

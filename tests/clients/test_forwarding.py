@@ -1,4 +1,4 @@
-"""The gateway in front of another that verifies every request and has the keys: what is asked of it, and what is not."""
+"""The gateway in front of another that verifies requests and has keys: what that is asked, and what is let out of it."""
 
 import base64
 import contextlib
@@ -144,6 +144,18 @@ def test_an_alias_is_what_a_policy_says_of_the_request(pair):
         assert f"on resource: {RED if other == 'alias/red' else BLUE} because no identity-based" in text
 
 
+def test_an_alias_that_a_policy_names_stays_allowed_wherever_it_leads(pair):
+    asked = {"KeyId": "alias/blue", "KeySpec": "AES_256"}
+    assert pair.answer("by alias", DATA_KEY, **asked)["KeyId"] == BLUE
+    pair.past.update_alias(AliasName="alias/blue", TargetKeyId=GREEN)
+    # Known to lead to the one key, and used with the other.
+    assert pair.answer("by alias", DATA_KEY, **asked)["KeyId"] == GREEN
+    assert pair.answer("by alias", DATA_KEY, **asked)["KeyId"] == GREEN
+    pair.past.update_alias(AliasName="alias/blue", TargetKeyId=BLUE)
+    assert pair.answer("by alias", DATA_KEY, **asked)["KeyId"] == BLUE
+    assert pair.refusal("by alias", DATA_KEY, **asked | {"KeyId": GREEN})[0] == "AccessDeniedException"
+
+
 class Caller(threading.Thread):
     """Makes data keys by one alias, one after the other, until it is stopped."""
 
@@ -158,11 +170,8 @@ class Caller(threading.Thread):
     def run(self):
         while not self.stopped.is_set():
             before = self.pair.now
-            try:
-                outcome = call(self.pair, "app", DATA_KEY, KeyId=self.alias, KeySpec="AES_256")["KeyId"]
-            except Refused as refused:
-                outcome = refused.code
-            self.outcomes.append((before, outcome))
+            outcome = outcome_of(self.pair, "app", DATA_KEY, KeyId=self.alias, KeySpec="AES_256")
+            self.outcomes.append((before, outcome if isinstance(outcome, str) else outcome["KeyId"]))
 
     def since(self, now):
         return [outcome for before, outcome in self.outcomes if before == now]
@@ -523,6 +532,36 @@ def test_an_upstream_that_does_not_take_the_gateways_signature_is_no_fault_of_th
     gateway.stop()
 
 
+def test_nothing_is_sent_to_who_has_no_certificate_of_the_authority_that_is_named(tmp_path):
+    upstream, other = keeper(tmp_path / "upstream", SEEDS), keeper(tmp_path / "other")
+    trusted, upstream.ca_file = upstream.ca_file, other.ca_file
+    gateway = Forwarding.to(upstream, tmp_path / "gateway", ["app"])
+    kms = gateway.client()
+    answer = exchange(kms, DATA_KEY, json.dumps({"KeyId": BLUE, "KeySpec": "AES_256"}))
+    assert (answer.status, answer.error[0]) == (500, "KeyUnavailableException")
+    assert "certificate" in gateway.record(answer.request_id)["additionalEventData"]["gateway"]["detail"].lower()
+    assert upstream.records_with("") == []
+    # It was the certificate, and nothing else.
+    upstream.ca_file = trusted
+    past = upstream.client()
+    assert past.describe_key(KeyId=BLUE)
+    for client in [kms, past]:
+        client.close()
+    gateway.stop()
+    other.stop()
+
+
+def test_what_a_principal_may_use_of_the_upstreams_quota_bounds_it_before_the_upstream_has_to(tmp_path):
+    upstream = keeper(tmp_path / "upstream", SEEDS)
+    pair = Pair(tmp_path, upstream=upstream, quota="describe_key = 2")
+    with pair.sent() as sent:
+        answers = at_once(20, lambda: outcome_of(pair, "admin", "DescribeKey", KeyId=BLUE))
+    throttled = [answer for answer in answers if answer == "ThrottlingException"]
+    assert throttled
+    assert sent == (20 - len(throttled)) * ["DescribeKey"]
+    pair.stop()
+
+
 def test_an_upstream_that_is_not_there_is_told_in_the_words_of_kms(tmp_path):
     upstream = keeper(tmp_path / "upstream", SEEDS)
     gateway = Forwarding.to(upstream, tmp_path / "gateway", ["app"])
@@ -535,6 +574,14 @@ def test_an_upstream_that_is_not_there_is_told_in_the_words_of_kms(tmp_path):
     assert gateway.record(answer.request_id)["errorCode"] == answer.error[0]
     kms.close()
     Gateway.stop(gateway)
+
+
+def outcome_of(pair, name, operation, **parameters):
+    """The answer, or the code of the refusal."""
+    try:
+        return call(pair, name, operation, **parameters)
+    except Refused as refused:
+        return refused.code
 
 
 def call(pair, name, operation, **parameters):

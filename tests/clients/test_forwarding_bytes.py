@@ -120,7 +120,8 @@ def test_a_session_token_is_sent_that_is_the_gateways_own(tmp_path):
 
 
 def test_an_answer_comes_back_as_it_is_with_members_that_nobody_knows(gateway, upstream, kms):
-    body = b'{"NewMember": {"deep": [1.50, {"a": "\\u00e4"}]},\n "KeyId":"%s","CiphertextBlob" : "AAAA"}\n' % OURS.encode()
+    body = b'{"NewMember": {"deep": [1.50, {"a": "\\u00e4"}]},\n "KeyId":"%s","CiphertextBlob" : "AAAA"}\n'
+    body %= OURS.encode()
     headers = {"x-amzn-RequestId": "5d2a1a6e-0000-4000-8000-00000000beef", "Set-Cookie": "a=b", "Via": "upstream"}
     upstream.script(Reply(body, headers=headers))
     answer = call(kms, DATA_KEY, **ASKED)
@@ -354,7 +355,10 @@ def test_a_change_whose_connection_breaks_is_not_made_twice(gateway, upstream, a
 
 @pytest.mark.parametrize(
     ("reply", "code"),
-    [(Reply({"KeyMetadata": {"Arn": OURS, "KeyId": OURS[-36:]}}), None), (Reply.error("LimitExceededException"), "LimitExceededException")],
+    [
+        (Reply({"KeyMetadata": {"Arn": OURS, "KeyId": OURS[-36:]}}), None),
+        (Reply.error("LimitExceededException"), "LimitExceededException"),
+    ],
     ids=["made", "refused"],
 )
 def test_a_change_whose_client_hangs_up_is_carried_out_and_recorded_once_with_its_outcome(
@@ -381,3 +385,27 @@ def test_a_change_whose_client_hangs_up_is_carried_out_and_recorded_once_with_it
     if code is None:
         assert [resource["ARN"] for resource in record["resources"]] == [OURS]
     assert [sent.operation for sent in upstream.sent] == ["CreateKey"]
+
+
+def test_an_upstream_that_takes_too_long_is_not_waited_for_and_its_late_answer_goes_nowhere(tmp_path):
+    upstream, late = Scripted(), threading.Event()
+    gateway = Forwarding.to(upstream, tmp_path / "gateway", ["app"], backend="first_byte_timeout_ms = 200")
+    kms = gateway.client()
+
+    def answer(sent):
+        if b"late" in sent.body:
+            assert late.wait(PATIENCE)
+            return Reply(MADE | {"CiphertextBlob": "bGF0ZQ=="})
+        return Reply(MADE)
+
+    upstream.script(answer)
+    slow = call(kms, DATA_KEY, **ASKED, EncryptionContext={"is": "late"})
+    assert (slow.status, slow.error[0]) == (500, "DependencyTimeoutException")
+    assert gateway.record(slow.request_id)["errorCode"] == "DependencyTimeoutException"
+    late.set()
+    # It may be done, so it is not done again.
+    assert len(upstream.sent) == 1
+    for _ in range(3):
+        assert json.loads(call(kms, DATA_KEY, **ASKED).body)["CiphertextBlob"] == "AAAA"
+    kms.close()
+    gateway.stop()

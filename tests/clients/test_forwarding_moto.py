@@ -70,7 +70,7 @@ def code(call, **parameters):
 
 
 @pytest.mark.parametrize("form", ["key id", "key ARN", "alias name", "alias ARN"])
-def test_a_data_key_is_made_by_each_form_of_key_id_and_opened_with_its_context_in_another_order(gateway, app, blue, form):
+def test_a_data_key_is_made_by_each_form_of_key_id_and_opened(gateway, app, blue, form):
     forms = {"key id": blue[-36:], "key ARN": blue, "alias name": "alias/blue"}
     forms["alias ARN"] = "arn:aws:kms:us-east-1:111122223333:alias/blue"
     made = app.generate_data_key_without_plaintext(KeyId=forms[form], KeySpec="AES_256", EncryptionContext=CONTEXT)
