@@ -9,7 +9,7 @@ use aws_sdk_kms::config::{Credentials, Region};
 use aws_sdk_kms::types::DataKeySpec;
 use aws_sdk_kms::{Client, Config};
 
-use crate::harness::PROGRAM;
+use crate::harness::{PROGRAM, Site, run};
 
 /// Kills what a failed test leaves behind.
 struct Killed(Child);
@@ -54,4 +54,21 @@ fn the_block_for_rust_is_the_one_that_is_tested() {
     let tested: Vec<_> = tested.lines().map(str::trim).collect();
     let block = block.replace("Command::new(\"kmsgate\")", "Command::new(PROGRAM)");
     assert_eq!(block.lines().collect::<Vec<_>>(), tested);
+}
+
+#[test]
+fn the_sidecar_takes_ten_lines_and_its_configuration_is_right() {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("\n## ").find(|section| section.starts_with("In front of AWS KMS\n")).unwrap();
+    let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(block.lines().count(), 10);
+    let config = block.split("<<END\n").nth(1).and_then(|rest| rest.split("END\n").next()).unwrap();
+    let site = Site::new();
+    std::fs::write(site.write(), config).unwrap();
+    let run = run(&["check", "--config", "kmsgate.toml"], &site.path(""));
+    assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{run:?}");
+    assert!(
+        run.out.contains("\n  forwards 111122223333/us-east-1 to https://kms.us-east-1.amazonaws.com/\n"),
+        "{run:?}"
+    );
 }
