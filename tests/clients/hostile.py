@@ -174,6 +174,10 @@ class Upstream:
         self._first = step
         return self
 
+    def of(self, operation):
+        """The requests for that operation."""
+        return [request for request in self.requests if request.operation == operation]
+
     def use(self, tls):
         """Has new connections speak TLS by this context."""
         self._tls = tls
@@ -193,10 +197,6 @@ class Upstream:
         if self._listener.fileno() >= 0:
             self.go_down()
         assert not self.faults, self.faults
-
-    def of(self, operation):
-        """The requests for that operation."""
-        return [request for request in self.requests if request.operation == operation]
 
     def _accept(self, listener):
         while True:
@@ -336,6 +336,15 @@ def until_gone(connection, data, pause=0):
         connection.send(data)
         time.sleep(pause)
     raise AssertionError("the peer has read on and on")
+
+
+def accepts_all_but(access_key_id, name):
+    """A KMS that has forgotten an access key."""
+
+    def step(connection, request):
+        return (error(name) if request.access_key_id == access_key_id else as_kms)(connection, request)
+
+    return step
 
 
 def after(event, step):
