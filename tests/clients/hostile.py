@@ -52,10 +52,6 @@ class Request:
         return self.headers["x-amz-target"].removeprefix("TrentService.")
 
     @property
-    def members(self):
-        return json.loads(self.body)
-
-    @property
     def access_key_id(self):
         return re.search("Credential=([^/]+)/", self.headers["authorization"])[1]
 
@@ -239,17 +235,13 @@ class Upstream:
 
 
 def as_kms(connection, request):
-    """Answers it as a KMS would that has every key."""
-    members = request.members
-    key = members.get("KeyId", KEY)
+    """Answers it as a KMS would that has one key, to which every alias leads."""
     secret = base64.b64encode(os.urandom(32)).decode()
     answers = {
-        "GenerateDataKey": {"KeyId": key, "Plaintext": secret, "CiphertextBlob": "AAECAw=="},
-        "GenerateDataKeyWithoutPlaintext": {"KeyId": key, "CiphertextBlob": "AAECAw=="},
-        "Encrypt": {"KeyId": key, "CiphertextBlob": "AAECAw==", "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"},
+        "GenerateDataKey": {"KeyId": KEY, "Plaintext": secret, "CiphertextBlob": "AAECAw=="},
+        "GenerateDataKeyWithoutPlaintext": {"KeyId": KEY, "CiphertextBlob": "AAECAw=="},
         "CreateKey": {"KeyMetadata": {"Arn": KEY, "KeyId": KEY.rsplit("/")[-1]}},
         "DescribeKey": {"KeyMetadata": {"Arn": KEY, "KeyId": KEY.rsplit("/")[-1]}},
-        "ListKeys": {"Keys": [], "Truncated": False},
     }
     answer(answers[request.operation])(connection, request)
 
@@ -357,19 +349,18 @@ def after(event, step):
     return waiting
 
 
-def with_clock(seconds_ahead):
+def with_clock(seconds_ahead, step=None):
     """A KMS whose clock is as many seconds ahead, and that takes a signature for five minutes around its own time."""
 
-    def step(connection, request):
+    def judged(connection, request):
         headers = {"Date": http_date(seconds_ahead)}
         if abs(request.signed_at - (time.time() + seconds_ahead)) > 300:
-            text = f"Signature not yet current: {request.headers['x-amz-date']} is still later"
+            text = f"Signature expired: {request.headers['x-amz-date']} is not within 5 minutes"
             return error("InvalidSignatureException", text, headers=headers)(connection, request)
-        return answer({"KeyId": KEY, "Plaintext": "AAAA", "CiphertextBlob": "AAAA"}, headers=headers)(
-            connection, request
-        )
+        granted = {"KeyId": KEY, "Plaintext": "AAAA", "CiphertextBlob": "AAAA"}
+        return (step or answer(granted, headers=headers))(connection, request)
 
-    return step
+    return judged
 
 
 def head(status, headers):

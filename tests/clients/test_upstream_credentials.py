@@ -252,7 +252,7 @@ def test_a_web_identity_is_read_from_its_file_each_time(site, tmp_path):
 
 def test_an_sts_that_refuses_is_the_reason_why_the_gateway_is_not_ready(site):
     sts = Sts()
-    sts.refuses = ("AccessDenied", "User: arn:aws:iam::111122223333:user/x is not authorized to perform: sts:AssumeRole")
+    sts.refuses = ("AccessDenied", "User x is not authorized to perform: sts:AssumeRole")
     site.start(EXAMPLE | sts.environment, f'role_arn = "{ROLE}"', sts)
     reason = wait_for(lambda: said(site.gateway, "none can be loaded"))
     assert f"there are no AWS credentials ({ROLE})" in reason

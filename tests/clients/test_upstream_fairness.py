@@ -50,12 +50,13 @@ def test_who_asks_for_ten_times_its_share_takes_nothing_from_who_stays_below_its
     granted, asked = sum(caller.granted for caller in noisy), sum(caller.asked for caller in noisy)
     left = BUDGET * passed - quiet.granted
     print(f"quiet: {quiet.granted} of {quiet.asked}, noisy: {granted} of {asked}, left: {left:.0f}")
-    # Nobody was held up so that there was nothing to share.
-    assert asked > 2 * left, "this machine cannot make that noise"
+    if asked < 2 * left:
+        pytest.skip(f"this machine cannot make the noise: {asked} requests in {passed:.1f} s")
     assert 0.8 * left <= granted <= 1.1 * left
-    assert len(upstream.requests) == granted + quiet.granted
-    assert gateway.metric("kmsgate_share_admitted_total", quota="symmetric") == granted + quiet.granted
-    assert gateway.metric("kmsgate_share_refused_total", quota="symmetric") == asked - granted + quiet.asked - quiet.granted
+    all_granted, all_asked = granted + quiet.granted, asked + quiet.asked
+    assert len(upstream.requests) == all_granted
+    assert gateway.metric("kmsgate_share_admitted_total", quota="symmetric") == all_granted
+    assert gateway.metric("kmsgate_share_refused_total", quota="symmetric") == all_asked - all_granted
 
 
 class Noisy(threading.Thread):
