@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderName, Response};
+use http::{HeaderName, HeaderValue, Response};
 
 use super::authorize::{Asked, on_answer};
 use super::{Admitted, Authorized};
@@ -24,6 +24,8 @@ use crate::limits::Limits;
 use crate::policy::{self, Decision, Kind};
 
 const AMZN_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+/// Four times that of a UUID.
+const LONGEST_REQUEST_ID: usize = 144;
 const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// Carries out what was admitted. What changes something is carried out also when its client has gone.
@@ -224,14 +226,32 @@ fn speaks_of_another_key(keys: &Keys, said: &str) -> bool {
     by_alias && said.contains(":key/") && !keys.iter().any(|found| said.contains(found.key.arn().id().as_str()))
 }
 
+/// Whether records can be found by it: KMS's are UUIDs.
+fn is_request_id(id: &HeaderValue) -> bool {
+    (1..=LONGEST_REQUEST_ID).contains(&id.len())
+        && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+}
+
+/// The header that names an error, as it was sent if it names the one that was judged. Some SDKs go by it, and others by
+/// the body.
+fn same_error(sent: &HeaderValue, judged: &str) -> HeaderValue {
+    let name = sent.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
+    let name = name.rsplit(|byte| *byte == b'#').next().unwrap_or_default();
+    if name == judged.as_bytes() {
+        return sent.clone();
+    }
+    // What is judged is a name of letters and digits.
+    HeaderValue::from_str(judged).unwrap_or_else(|_| HeaderValue::from_static("KMSInternalException"))
+}
+
 impl Read {
     fn of(answer: &UpstreamAnswer<'_>, response: &Response<Bytes>) -> Self {
-        let header = |name: HeaderName| response.headers().get(name).cloned();
+        let header = |name: HeaderName| response.headers().get(name);
         let owned = |text: &Cow<'_, str>| Box::<str>::from(&**text);
         let mut forwarded = Forwarded {
             status: response.status(),
-            request_id: header(AMZN_REQUEST_ID),
-            error_type: header(AMZN_ERROR_TYPE),
+            request_id: header(AMZN_REQUEST_ID).filter(|id| is_request_id(id)).cloned(),
+            error_type: None,
             failure: None,
         };
         let mut kept = Answer::new(response.body().clone());
@@ -246,6 +266,7 @@ impl Read {
                 kept.grant_id = success.grant_id.as_ref().map(owned);
             }
             UpstreamAnswer::Failure(failure) => {
+                forwarded.error_type = header(AMZN_ERROR_TYPE).map(|sent| same_error(sent, &failure.name));
                 forwarded.failure = Some((owned(&failure.name), failure.message.as_ref().map(owned)));
                 error = Some(failure.class());
             }

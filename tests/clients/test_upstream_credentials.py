@@ -5,7 +5,7 @@ import secrets
 import time
 
 import pytest
-from forwarding import EXAMPLE, Forwarding, wait_for
+from in_front import EXAMPLE, InFront, wait_for
 from hostile import KEY, Upstream, accepts_all_but
 from vending import ROLE, ContainerAgent, InstanceMetadata, Sts
 
@@ -23,7 +23,7 @@ class Site:
 
     def start(self, environment, more="", vendor=None):
         self.vendors += [vendor] if vendor else []
-        self.gateway = Forwarding.to(self.upstream.url, self._directory, more, environment)
+        self.gateway = InFront.to(self.upstream.url, self._directory, more, environment)
         self.kms = self.gateway.client()
         return self
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
-from forwarding import Forwarding
+from in_front import InFront
 from gateway import PATIENCE
 from hostile import KEY, Upstream
 from wire import signed, start
@@ -29,8 +29,8 @@ def upstream():
 
 @pytest.fixture
 def gateway(upstream, tmp_path):
-    quota = f"[backend.quota]\npercent = 100\nper_second = {{ symmetric = {BUDGET} }}"
-    gateway = Forwarding.to(upstream.url, tmp_path, quota, principals=("noisy", "quiet")).wait_until_ready()
+    quota = f"quota.percent = 100\nquota.per_second.symmetric = {BUDGET}"
+    gateway = InFront.to(upstream.url, tmp_path, quota, principals=("noisy", "quiet")).wait_until_ready()
     yield gateway
     gateway.stop()
 
