@@ -179,7 +179,11 @@ impl Question<'_> {
             return Ok(Leave::begin());
         }
         let decision = Decision::ImplicitDeny(Kind::Identity);
-        record(&context.draft, action, &decision, false);
+        let only_reported = Leave::report_only(self, &decision, false);
+        record(&context.draft, action, &decision, only_reported.is_some());
+        if let Some(leave) = only_reported {
+            return Ok(leave);
+        }
         let text = policy::denied_message(principal.arn.caller(), action, Subject::Ciphertext, &decision);
         Err(Exception::access_denied(text).into())
     }

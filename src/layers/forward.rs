@@ -15,7 +15,7 @@ use http::{HeaderName, HeaderValue, Response};
 
 use super::authorize::{Asked, on_answer};
 use super::{Admitted, Authorized};
-use crate::aws::{Member, Operation, Resource, canonical_principal};
+use crate::aws::{Member, Operation, Output, Resource, canonical_principal};
 use crate::backend::aws::{AwsBackend, Call, Fault, Question};
 use crate::backend::{Found, Keys, NamedBy};
 use crate::error::Error;
@@ -23,6 +23,8 @@ use crate::kms::{Answer, ErrorClass, Exception, Forwarded, Input, UpstreamAnswer
 use crate::limits::Limits;
 use crate::policy::{self, Decision, Kind};
 
+/// What the record calls the principal's part of an upstream's quota.
+const SHARE: &str = "upstream_share";
 const AMZN_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// Four times that of a UUID.
 const LONGEST_REQUEST_ID: usize = 144;
@@ -99,7 +101,12 @@ async fn exchange(backend: &AwsBackend, limits: &ArcSwap<Limits>, authorized: Au
     let Authorized { context, access_key, input, payload, keys, .. } = authorized;
     let operation = input.operation();
     let principal = &access_key.principal;
-    let failed = |fault| Error::upstream(fault, operation);
+    let failed = |fault: Fault| {
+        if fault == Fault::ShareUsedUp {
+            context.draft.limiter(SHARE);
+        }
+        Error::upstream(fault, operation)
+    };
     let quota = operation.quota(spec(&input, &keys));
     let call = Call { operation, body: payload.body, payload: payload.hash, quota, charged: principal.quota };
     let read = backend.call_for(context.region(), keys.account, &call, Read::of).await.map_err(failed)?;
@@ -116,7 +123,7 @@ async fn exchange(backend: &AwsBackend, limits: &ArcSwap<Limits>, authorized: Au
     }
     let asked = Asked { context: &context, access_key: &access_key, input: &input, keys: &keys };
     let mut read = read;
-    if keys.main.is_none() && operation.mutating() {
+    if operation.mutating() && matches!(operation.output(), Output::Metadata(_)) {
         // The key that was made.
         read.answer.created = read.key.as_deref().map(Into::into);
     }
@@ -143,6 +150,10 @@ async fn released(
 ) -> Result<Answer, Error> {
     let Asked { context, input, keys, .. } = *asked;
     let operation = input.operation();
+    if operation.mutating() {
+        // It is done, to the key that was judged: nothing that changes takes an alias. What is named is what was made.
+        return Ok(read.answer);
+    }
     let same = |found: &Option<Found>, told: &Option<Box<str>>| match (found, told) {
         (Some(found), Some(told)) => {
             let arn = found.key.arn();

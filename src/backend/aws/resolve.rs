@@ -140,7 +140,7 @@ impl AwsBackend {
             upstream,
             owner: arn.account(),
             member,
-            name: arn.id().as_str().into(),
+            name: arn.as_str().into(),
             by: NamedBy::Key,
             fresh: false,
             arn: Some(arn),
@@ -196,12 +196,16 @@ impl AwsBackend {
         let upstream = self.upstream(region, owner).ok_or_else(|| foreign(operation, member, caller))?;
         let (name, by, arn) = match reference {
             KeyRef::Id(id) => (id.as_str().into(), NamedBy::Key, None),
-            KeyRef::Arn { id, .. } => (id.as_str().into(), NamedBy::Key, Some(KeyArn::new(region, owner, id))),
+            KeyRef::Arn { id, .. } => {
+                let arn = KeyArn::new(region, owner, id);
+                (arn.as_str().into(), NamedBy::Key, Some(arn))
+            }
             // The alias that a call changes is what it is about, and does not name a key to be used.
             KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } if member == Member::AliasName => {
                 (name.into(), NamedBy::Key, None)
             }
-            KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } => (name.into(), NamedBy::Alias(name.into()), None),
+            // As it was sent: the upstream's credentials may be of another account, in which there is that name too.
+            KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } => (text.into(), NamedBy::Alias(name.into()), None),
         };
         Ok(Some(Named { upstream, owner, member, name, by, arn, fresh: operation.mutating() }))
     }
@@ -215,12 +219,14 @@ impl AwsBackend {
     ) -> Result<Option<Named>, Exception> {
         let Some(key) = key else { return Ok(None) };
         let region = question.input.string(member).and_then(|region| region.parse::<Region>().ok());
-        let (Some(region), Ok(id)) = (region, key.name.parse()) else { return Ok(None) };
+        let id = key.arn.as_ref().map(KeyArn::id).or_else(|| key.name.parse().ok());
+        let (Some(region), Some(id)) = (region, id) else { return Ok(None) };
         let Some(upstream) = self.upstream(&region, key.owner) else {
             return Err(foreign(question.input.operation(), member, question.caller));
         };
-        let arn = Some(KeyArn::new(&region, key.owner, id));
-        Ok(Some(Named { upstream, member, arn, by: NamedBy::Key, name: key.name.clone(), ..*key }))
+        let arn = KeyArn::new(&region, key.owner, id);
+        let (name, by) = (arn.as_str().into(), NamedBy::Key);
+        Ok(Some(Named { upstream, member, name, by, arn: Some(arn), ..*key }))
     }
 
     /// The request's keys before any is found, and whose KMS is asked for them.
@@ -249,7 +255,7 @@ impl AwsBackend {
             return Some(Ok(Arc::new(KeyView::named(arn.clone()))));
         }
         // A key's id leads to the same key for ever.
-        let by_alias = name.name.starts_with("alias/");
+        let by_alias = name.name.contains("alias/");
         if name.fresh && by_alias {
             return None;
         }
