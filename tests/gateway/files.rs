@@ -192,6 +192,28 @@ fn a_certificate_that_cannot_be_used_is_refused() {
 }
 
 #[test]
+fn an_upstream_that_cannot_be_called_is_refused() {
+    let site = Site::new();
+    let config = site.write();
+    let forwarding = |lines: &str| {
+        let head =
+            "region = 'us-east-1'\nauth.credentials_file = 'credentials.toml'\npolicies.directory = 'policies'\n";
+        fs::write(&config, format!("{head}[backend]\nkind = 'aws'\n{lines}")).unwrap();
+    };
+    forwarding("endpoint_url = 'http://kms.test'\nca_file = 'absent.pem'\nrole_arn = 'kmsgate'\n");
+    let faults = ["backend.endpoint_url: ", "backend.ca_file: ", "backend.role_arn: ", "3 faults found"];
+    at_fault(&site, &config, &faults);
+    forwarding("endpoint_url = 'https://kms.test'\nca_file = 'ca.pem'\n");
+    fs::write(site.path("ca.pem"), "no certificate").unwrap();
+    let [check, serve] = ["check", "serve"].map(|command| with_config(command, &site, &config));
+    assert_eq!((check.code, serve.code), (Some(64), Some(1)), "{check:?} {serve:?}");
+    for run in [check, serve] {
+        assert!(run.err.contains("the upstream 111122223333/us-east-1 cannot be called: "), "{run:?}");
+        assert!(run.err.contains("ca.pem` holds no certificate"), "{run:?}");
+    }
+}
+
+#[test]
 fn a_root_key_that_others_can_read_or_that_is_gone_is_refused() {
     let gateway = Site::new().start();
     let site = gateway.kill();
