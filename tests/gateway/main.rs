@@ -12,6 +12,7 @@ mod bodies;
 mod connections;
 mod durability;
 mod files;
+mod forwarding;
 mod key_pairs;
 mod keys;
 mod limits;

@@ -55,6 +55,12 @@ impl Site {
         self
     }
 
+    /// Leaves `key` out.
+    pub(crate) fn unset(mut self, key: &str) -> Self {
+        self.settings.remove(key);
+        self
+    }
+
     /// Adds a user of the account with this policy.
     pub(crate) fn user(&mut self, name: &str, policy: &str) -> Caller {
         self.principal(&format!("arn:aws:iam::{ACCOUNT}:user/{name}"), policy, "")
