@@ -90,7 +90,7 @@ pub enum RunError {
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
     /// What writes the last records; names it.
-    #[error("{0} did not end in time, so records of the last requests may be missing: see whether its disk works")]
+    #[error("{0} did not end in time, so records of the last requests may be missing")]
     Unended(&'static str),
     /// A name of `accepted_hosts`.
     #[error(transparent)]

@@ -34,8 +34,9 @@ impl Ending {
     pub(super) async fn end(self, within: Duration) -> Result<(), RunError> {
         let until = Instant::now() + within;
         let workers = stopped(self.workers, until).await;
-        let store = closed(self.backend, until).await;
-        let late = if workers { (!store).then_some("the key store") } else { Some("a worker thread") };
+        let name = self.backend.name();
+        let closed = closed(self.backend, until).await;
+        let late = if workers { (!closed).then_some(name) } else { Some("a worker thread") };
         let drained = drained(self.audit, until).await;
         let Some(late) = late.map(RunError::Unended) else { return drained };
         if let Err(error) = drained {

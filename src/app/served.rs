@@ -30,6 +30,14 @@ pub(super) enum Watched {
 }
 
 impl Served {
+    /// What its changes wait for, to an operator.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Local(_) => "the key store",
+            Self::Aws(_) => "a call of an upstream",
+        }
+    }
+
     /// Lets happen what happens by itself, recorded in `audit`.
     pub(super) fn record_in(&self, audit: &Arc<Writer>) {
         match self {

@@ -79,6 +79,11 @@ impl KeyArn {
         Self { text: text.into(), region: region.clone(), account }
     }
 
+    /// The same, where its text is at hand: what [`KeyRef`](super::KeyRef) has read as such an ARN.
+    pub(super) fn written(text: &str, region: &Region, account: AccountId) -> Self {
+        Self { text: text.into(), region: region.clone(), account }
+    }
+
     /// The ARN as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

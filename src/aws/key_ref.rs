@@ -1,6 +1,6 @@
 //! The four ways in which a request names a key.
 
-use super::{AccountId, Arn, KeyId, Region};
+use super::{AccountId, Arn, KeyArn, KeyId, Region};
 
 /// A key as a request names it. Which key it is, and whether there is one, is for the backend to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum KeyRef<'a> {
         account: AccountId,
         /// The key's id.
         id: KeyId,
+        /// All of it, which is spelt in no other way.
+        text: &'a str,
     },
     /// `alias/quickstart`, in the caller's account. The text begins with `alias/`; the rest is as sent.
     Alias(&'a str),
@@ -56,8 +58,17 @@ impl<'a> KeyRef<'a> {
         }
         let id = arn.resource.strip_prefix("key/").unwrap_or(arn.resource);
         match id.parse() {
-            Ok(key) if id.len() < arn.resource.len() => Ok(Self::Arn { account, id: key }),
+            Ok(key) if id.len() < arn.resource.len() => Ok(Self::Arn { account, id: key, text }),
             _ => Err(InvalidKeyRef::KeyIdInArn(id.into())),
+        }
+    }
+
+    /// The key's ARN, if that was sent, for a key of `region`.
+    #[must_use]
+    pub fn key_arn(&self, region: &Region) -> Option<KeyArn> {
+        match self {
+            Self::Arn { account, text, .. } => Some(KeyArn::written(text, region, *account)),
+            Self::Id(_) | Self::Alias(_) | Self::AliasArn { .. } => None,
         }
     }
 
@@ -108,7 +119,11 @@ mod tests {
     fn all_four_forms_are_read() {
         let (id, account) = (ID.parse().unwrap(), "444455556666".parse().unwrap());
         assert_eq!(parse(ID), Ok(KeyRef::Id(id)));
-        assert_eq!(parse(&format!("arn:aws:kms:us-east-1:444455556666:key/{ID}")), Ok(KeyRef::Arn { account, id }));
+        let text = format!("arn:aws:kms:us-east-1:444455556666:key/{ID}");
+        assert_eq!(parse(&text), Ok(KeyRef::Arn { account, id, text: &text }));
+        let region = "us-east-1".parse().unwrap();
+        assert_eq!(parse(&text).unwrap().key_arn(&region), Some(KeyArn::new(&region, account, id)));
+        assert_eq!(parse(ID).unwrap().key_arn(&region), None);
         assert_eq!(parse("alias/x").unwrap().alias_name(), Some("alias/x"));
         let alias = parse("arn:aws:kms:us-east-1:444455556666:alias/x").unwrap();
         assert_eq!((alias.alias_name(), alias.account()), (Some("alias/x"), Some(account)));

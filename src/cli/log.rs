@@ -9,8 +9,11 @@ use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{ParseError, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::lossy::Lossy;
 
@@ -37,9 +40,9 @@ impl Log {
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone());
         // That a log was started already, as a test may have done, is no reason not to run.
         let _ = if stderr().is_terminal() {
-            builder.with_target(false).compact().try_init()
+            builder.with_target(false).compact().finish().with(filter_fn(keeps_secrets)).try_init()
         } else {
-            builder.json().flatten_event(true).try_init()
+            builder.json().flatten_event(true).finish().with(filter_fn(keeps_secrets)).try_init()
         };
         Ok(Self(lossy))
     }
@@ -60,6 +63,12 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.0.finish(LAST_LINES);
     }
+}
+
+/// Whether what is logged there is fit to be read. Below `info` the SDKs of AWS log requests as they are sent: a session
+/// token of the metadata service's among them.
+fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || !metadata.target().starts_with("aws_")
 }
 
 /// Standard output, for lines that nothing waits for.

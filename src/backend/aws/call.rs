@@ -87,6 +87,8 @@ impl AwsBackend {
                         pass.failed(Instant::now());
                     }
                     if mem::take(&mut may_be_repeated) && does_no_harm_twice(call.operation, &failure) {
+                        // It counts once more.
+                        upstream.admit(call).await?;
                         continue;
                     }
                     return Err(failure.into());
@@ -96,15 +98,19 @@ impl AwsBackend {
                 Ok(answer) => answer,
                 Err(not_kms) => {
                     pass.failed(Instant::now());
+                    upstream.unusable.not_kms.increment(1);
                     return Err(Fault::NotKms(not_kms.to_string().into()));
                 }
             };
             pass.succeeded();
             match upstream.learn(call, &signed, &answer, response.headers()) {
                 Learnt::Nothing => return Ok(read(&answer, &response)),
-                Learnt::TheTime if mem::take(&mut may_be_repeated) => {}
+                Learnt::TheTime if mem::take(&mut may_be_repeated) => upstream.admit(call).await?,
                 Learnt::TheTime => return Err(Fault::Rejected("it calls the time of the signature wrong".into())),
-                Learnt::NotUs(said) => return Err(Fault::Rejected(said)),
+                Learnt::NotUs(said) => {
+                    upstream.unusable.rejected.increment(1);
+                    return Err(Fault::Rejected(said));
+                }
             }
         }
     }

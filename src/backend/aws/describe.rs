@@ -85,8 +85,7 @@ impl AwsBackend {
             let told = "the upstream's keys are of another account or region than it is configured for";
             return Err(NotKnown::Denied(format!("{told}: {}", arn.as_str()).into()));
         }
-        let mut key = KeyView::named(arn);
-        key.facts = facts;
+        let mut key = KeyView::looked_up(arn, facts);
         if facts.metadata {
             key.metadata = Some(key_metadata.try_into()?);
         }

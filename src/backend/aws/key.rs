@@ -27,7 +27,8 @@ pub struct KeyView {
     pub tags: Tags,
     /// The aliases that point to it; none if they were not asked for.
     pub aliases: Box<[AliasName]>,
-    since: Instant,
+    /// When it was looked up, if it was.
+    since: Option<Instant>,
     doubted: AtomicBool,
 }
 
@@ -37,14 +38,19 @@ impl KeyView {
     pub fn named(arn: KeyArn) -> Self {
         let quota = Subject::of(arn.as_str());
         let facts = KeyFacts::default();
-        let (tags, since, doubted) = (Tags::default(), Instant::now(), AtomicBool::new(false));
-        Self { arn, quota, facts, metadata: None, tags, aliases: Box::default(), since, doubted }
+        let (tags, doubted) = (Tags::default(), AtomicBool::new(false));
+        Self { arn, quota, facts, metadata: None, tags, aliases: Box::default(), since: None, doubted }
+    }
+
+    /// The same, as it was looked up now: of which these facts are asked.
+    pub(super) fn looked_up(arn: KeyArn, facts: KeyFacts) -> Self {
+        Self { facts, since: Some(Instant::now()), ..Self::named(arn) }
     }
 
     /// A request was refused for what this key is. Whoever comes next has it looked up again, in case that it was changed
     /// since, or that the alias that led to it leads elsewhere; but not more often than once a second.
     pub(in crate::backend) fn doubt(&self) {
-        if self.since.elapsed() >= BELIEVED {
+        if self.since.is_some_and(|since| since.elapsed() >= BELIEVED) {
             self.doubted.store(true, Ordering::Relaxed);
         }
     }

@@ -114,9 +114,7 @@ mod tests {
     fn key(facts: KeyFacts) -> Outcome {
         let arn: KeyArn =
             "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
-        let mut key = KeyView::named(arn);
-        key.facts = facts;
-        Ok(Arc::new(key))
+        Ok(Arc::new(KeyView::looked_up(arn, facts)))
     }
 
     fn absent() -> Outcome {

@@ -66,13 +66,32 @@ struct Named {
     upstream: usize,
     owner: AccountId,
     member: Member,
-    /// What it is looked up by.
-    name: Box<str>,
+    name: Name,
     by: NamedBy,
-    /// Its ARN, if the request says it.
-    arn: Option<KeyArn>,
     /// Changes go by what is so now, and not by what was.
     fresh: bool,
+}
+
+/// What a key is looked up by.
+enum Name {
+    /// The ARN, after which nothing has to be asked unless policies ask more.
+    Arn(KeyArn),
+    /// Its id, or an alias, or that one's ARN.
+    Other(Box<str>),
+}
+
+impl Name {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Arn(arn) => arn.as_str(),
+            Self::Other(text) => text,
+        }
+    }
+
+    /// An id or ARN leads to the same key for ever.
+    fn is_alias(&self) -> bool {
+        matches!(self, Self::Other(text) if text.contains("alias/"))
+    }
 }
 
 impl AwsBackend {
@@ -136,15 +155,8 @@ impl AwsBackend {
         let of_id = || arn.parse().ok().map(|id| KeyArn::new(question.region, account, id));
         let arn: KeyArn = arn.parse().ok().or_else(of_id).ok_or(Fault::NotKms("its KeyId is no key's".into()))?;
         let upstream = self.upstream(arn.region(), arn.account()).ok_or_else(denied)?;
-        let name = Named {
-            upstream,
-            owner: arn.account(),
-            member,
-            name: arn.as_str().into(),
-            by: NamedBy::Key,
-            fresh: false,
-            arn: Some(arn),
-        };
+        let name =
+            Named { upstream, owner: arn.account(), member, name: Name::Arn(arn), by: NamedBy::Key, fresh: false };
         let key = match self.known(question, &name) {
             Some(outcome) => outcome,
             None => self.look_up(question, &name).await,
@@ -156,7 +168,7 @@ impl AwsBackend {
     pub fn forget(&self, question: &Question<'_>) {
         for name in self.named(question).into_iter().flatten().flatten() {
             if let Some(upstream) = self.shared().all.get(name.upstream) {
-                upstream.look_ups.forget(&name.name);
+                upstream.look_ups.forget(name.name.as_str());
             }
         }
     }
@@ -194,20 +206,17 @@ impl AwsBackend {
         }
         let owner = reference.account().unwrap_or(caller.account());
         let upstream = self.upstream(region, owner).ok_or_else(|| foreign(operation, member, caller))?;
-        let (name, by, arn) = match reference {
-            KeyRef::Id(id) => (id.as_str().into(), NamedBy::Key, None),
-            KeyRef::Arn { id, .. } => {
-                let arn = KeyArn::new(region, owner, id);
-                (arn.as_str().into(), NamedBy::Key, Some(arn))
-            }
+        let by = match reference.alias_name() {
             // The alias that a call changes is what it is about, and does not name a key to be used.
-            KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } if member == Member::AliasName => {
-                (name.into(), NamedBy::Key, None)
-            }
-            // As it was sent: the upstream's credentials may be of another account, in which there is that name too.
-            KeyRef::Alias(name) | KeyRef::AliasArn { name, .. } => (text.into(), NamedBy::Alias(name.into()), None),
+            Some(alias) if member != Member::AliasName => NamedBy::Alias(alias.into()),
+            _ => NamedBy::Key,
         };
-        Ok(Some(Named { upstream, owner, member, name, by, arn, fresh: operation.mutating() }))
+        let name = match reference.key_arn(region) {
+            Some(arn) => Name::Arn(arn),
+            // As it was sent: the upstream's credentials may be of another account, in which there is that name too.
+            None => Name::Other(text.into()),
+        };
+        Ok(Some(Named { upstream, owner, member, name, by, fresh: operation.mutating() }))
     }
 
     /// The relative of `key` in the region that the request names.
@@ -219,14 +228,16 @@ impl AwsBackend {
     ) -> Result<Option<Named>, Exception> {
         let Some(key) = key else { return Ok(None) };
         let region = question.input.string(member).and_then(|region| region.parse::<Region>().ok());
-        let id = key.arn.as_ref().map(KeyArn::id).or_else(|| key.name.parse().ok());
+        let id = match &key.name {
+            Name::Arn(arn) => Some(arn.id()),
+            Name::Other(text) => text.parse().ok(),
+        };
         let (Some(region), Some(id)) = (region, id) else { return Ok(None) };
         let Some(upstream) = self.upstream(&region, key.owner) else {
             return Err(foreign(question.input.operation(), member, question.caller));
         };
-        let arn = KeyArn::new(&region, key.owner, id);
-        let (name, by) = (arn.as_str().into(), NamedBy::Key);
-        Ok(Some(Named { upstream, member, name, by, arn: Some(arn), ..*key }))
+        let name = Name::Arn(KeyArn::new(&region, key.owner, id));
+        Ok(Some(Named { upstream, member, name, by: NamedBy::Key, ..*key }))
     }
 
     /// The request's keys before any is found, and whose KMS is asked for them.
@@ -249,17 +260,15 @@ impl AwsBackend {
 
     /// What is known of a name without asking.
     fn known(&self, question: &Question<'_>, name: &Named) -> Option<Outcome> {
-        if let Some(arn) = &name.arn
+        if let Name::Arn(arn) = &name.name
             && question.facts == KeyFacts::default()
         {
             return Some(Ok(Arc::new(KeyView::named(arn.clone()))));
         }
-        // A key's id leads to the same key for ever.
-        let by_alias = name.name.contains("alias/");
-        if name.fresh && by_alias {
+        if name.fresh && name.name.is_alias() {
             return None;
         }
-        self.shared().all.get(name.upstream)?.look_ups.known(&name.name, question.facts)
+        self.shared().all.get(name.upstream)?.look_ups.known(name.name.as_str(), question.facts)
     }
 
     async fn look_up(&self, question: &Question<'_>, name: &Named) -> Outcome {
@@ -267,11 +276,11 @@ impl AwsBackend {
             return Err(NotKnown::Fault(Fault::Unreachable("there is no such upstream".into())));
         };
         if name.fresh {
-            upstream.look_ups.forget(&name.name);
+            upstream.look_ups.forget(name.name.as_str());
         }
         // Rare, and large: it must not make every request's future as large.
-        let found = Box::pin(self.describe(name.upstream, &name.name, question.facts, question.charged));
-        upstream.look_ups.find(&name.name, question.facts, found).await
+        let found = Box::pin(self.describe(name.upstream, name.name.as_str(), question.facts, question.charged));
+        upstream.look_ups.find(name.name.as_str(), question.facts, found).await
     }
 }
 

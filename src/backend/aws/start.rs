@@ -15,7 +15,7 @@ use super::look_ups::LookUps;
 use super::replicas::{ReplicaCount, SystemResolver};
 use super::skew::Skew;
 use super::transport::{Endpoint, ProxySettings, Transport};
-use super::upstream::Upstream;
+use super::upstream::{Unusable, Upstream};
 use super::{
     ConnectionSettings, EndpointSettings, Role, Settings, ShareSettings, Timeouts, UpstreamSettings, Upstreams,
 };
@@ -140,6 +140,7 @@ fn upstream(
         skew: Skew::new(&name),
         look_ups: LookUps::new(settings.look_ups),
         clock: clock.clone(),
+        unusable: Unusable::new(&name),
         name,
     })
 }

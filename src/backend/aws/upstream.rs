@@ -1,4 +1,7 @@
 //! One upstream, as all workers share it: its credentials, its clock, its quota, and how well it is.
+//!
+//! Metric: the counter `kmsgate_upstream_unusable_answers_total`, labels `upstream` (`ACCOUNT/REGION`) and `kind`: answers
+//! that were none of a KMS's (`not_kms`), or about the gateway's own credentials (`rejected`).
 
 use std::sync::Arc;
 
@@ -7,6 +10,7 @@ use http::header::HeaderMap;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Uri, Version};
 use http_body_util::Full;
+use metrics::{Counter, counter};
 
 use super::Fault;
 use super::breaker::Breaker;
@@ -35,6 +39,22 @@ pub(super) struct Upstream {
     pub(super) skew: Skew,
     pub(super) look_ups: LookUps,
     pub(super) clock: Clock,
+    pub(super) unusable: Unusable,
+}
+
+/// How many answers could not be passed on.
+pub(super) struct Unusable {
+    /// None of a KMS.
+    pub(super) not_kms: Counter,
+    /// About the gateway's own credentials.
+    pub(super) rejected: Counter,
+}
+
+impl Unusable {
+    pub(super) fn new(upstream: &str) -> Self {
+        let kind = |kind: &'static str| counter!("kmsgate_upstream_unusable_answers_total", "upstream" => upstream.to_owned(), "kind" => kind);
+        Self { not_kms: kind("not_kms"), rejected: kind("rejected") }
+    }
 }
 
 /// What a request was signed with.
