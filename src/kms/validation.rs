@@ -88,11 +88,32 @@ impl Faults {
 /// Checks the members of a request or structure, whose own path is `prefix`, against the model.
 pub(super) fn check(fields: &'static [Field], members: &Members, prefix: &str, faults: &mut Faults) {
     for field in fields {
-        match members.get(field.member) {
-            Some(node) => check_value(field, node, prefix, faults),
-            None if needed(field.need, members) => faults.null(format_args!("{prefix}{}", field.member.camel())),
-            None => {}
-        }
+        check_field(field, members, prefix, faults);
+    }
+}
+
+/// As [`check`], if one of the members that are `judged` breaks a bound: then KMS would refuse the request whatever else
+/// stands in it.
+pub(super) fn check_if(
+    judged: impl Fn(Member) -> bool,
+    fields: &'static [Field],
+    members: &Members,
+    faults: &mut Faults,
+) {
+    let mut of_judged = Faults::default();
+    for field in fields.iter().filter(|field| judged(field.member)) {
+        check_field(field, members, "", &mut of_judged);
+    }
+    if of_judged.into_result().is_err() {
+        check(fields, members, "", faults);
+    }
+}
+
+fn check_field(field: &'static Field, members: &Members, prefix: &str, faults: &mut Faults) {
+    match members.get(field.member) {
+        Some(node) => check_value(field, node, prefix, faults),
+        None if needed(field.need, members) => faults.null(format_args!("{prefix}{}", field.member.camel())),
+        None => {}
     }
 }
 
