@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::exception::Exception;
 use super::model::{self, Field, Shape};
-use super::parse::{self, Members, Node};
+use super::parse::{self, Members, Node, Readers};
 use super::validation::{self, Faults};
 use super::writer::push_json_text;
 use crate::aws::{EncryptionContext, Member, Operation};
@@ -26,7 +26,8 @@ impl Input {
     /// `SerializationException` for what is not JSON, names a member twice or has a member of another type, whatever
     /// stands first in the body; else `ValidationException` with all broken bounds.
     pub fn parse(operation: Operation, body: &[u8]) -> Result<Self, Exception> {
-        Self::read(operation, body, |fields, members, faults| validation::check(fields, members, "", faults))
+        let check = |fields, members: &_, faults: &mut _| validation::check(fields, members, "", faults);
+        Self::read(operation, body, Readers::Here, check)
     }
 
     /// Reads `body` as a request for `operation` that KMS itself will answer: it keeps its own bounds, which may be
@@ -36,11 +37,12 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// `SerializationException` exactly as [`Self::parse`]: no request is read in two ways. `ValidationException` for
-    /// a `null` in a list or map, for which no value stands here, and, of all that is broken, where a key's name is.
+    /// `SerializationException` as [`Self::parse`], and for a name that differs from a known one in case alone, which
+    /// KMS ignores and another might not: no request is read in two ways. `ValidationException` for a `null` in a list
+    /// or map, for which no value stands here, and, of all that is broken, where a key's name is.
     pub fn parse_to_forward(operation: Operation, body: &[u8]) -> Result<Self, Exception> {
         let names = [operation.key(), operation.source(), Some(Member::AliasName)];
-        Self::read(operation, body, |fields, members, faults| {
+        Self::read(operation, body, Readers::Upstream, |fields, members, faults| {
             validation::check_if(|member| names.contains(&Some(member)), fields, members, faults);
         })
     }
@@ -48,11 +50,12 @@ impl Input {
     fn read(
         operation: Operation,
         body: &[u8],
+        readers: Readers,
         check: impl FnOnce(&'static [Field], &Members, &mut Faults),
     ) -> Result<Self, Exception> {
         let fields = model::fields(operation);
         let mut faults = Faults::default();
-        let members = parse::read(fields, body, &mut faults)?;
+        let members = parse::read(fields, body, readers, &mut faults)?;
         check(fields, &members, &mut faults);
         faults.into_result()?;
         Ok(Self { operation, members })

@@ -1,7 +1,10 @@
 //! Reads a body by its operation's model: strict JSON, each member of its type, each name once.
 //!
 //! Architecture invariant: no body can be read in two ways. A name that occurs twice in one object, known or not, at
-//! any depth, is refused; so is what follows the object. Texts are those of AWS's front end.
+//! any depth, is refused; so is what follows the object, and, where others will read the body too, a name that differs
+//! from a known one in case alone. Texts are those of AWS's front end.
+
+mod skip;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
+use self::skip::Skip;
 use super::exception::{Exception, ExceptionKind};
 use super::model::{Field, Shape};
 use super::validation::Faults;
@@ -48,11 +52,25 @@ impl Members {
     }
 }
 
+/// Who reads the body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// This one alone.
+    Here,
+    /// An upstream too, which may take no heed of the case of names.
+    Upstream,
+}
+
 /// Reads `body` as a structure of these fields; `null`s where none may be go to `faults`.
-pub(super) fn read(fields: &'static [Field], body: &[u8], faults: &mut Faults) -> Result<Members, Exception> {
+pub(super) fn read(
+    fields: &'static [Field],
+    body: &[u8],
+    readers: Readers,
+    faults: &mut Faults,
+) -> Result<Members, Exception> {
     let text = std::str::from_utf8(body).map_err(|_| not_utf8())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let mut reader = Reader { faults, refusal: None };
+    let mut reader = Reader { readers, faults, refusal: None };
     let read = deserializer.deserialize_any(Top { reader: &mut reader, fields });
     match read.and_then(|members| deserializer.end().map(|()| members)) {
         Ok(members) => Ok(members),
@@ -76,6 +94,7 @@ fn not_utf8() -> Exception {
 }
 
 struct Reader<'a> {
+    readers: Readers,
     faults: &'a mut Faults,
     /// Why reading stopped, when it was not for malformed JSON.
     refusal: Option<Exception>,
@@ -117,6 +136,9 @@ impl Reader<'_> {
                     }
                 }
                 Name::Unknown(name) => {
+                    if self.readers == Readers::Upstream && fields.iter().any(|field| differs_in_case(&name, field)) {
+                        return Err(self.refuse_text("Member found whose name differs from another's in case alone"));
+                    }
                     if !unknown.insert(name) {
                         return Err(self.refuse_duplicate());
                     }
@@ -339,6 +361,14 @@ impl Slot<'_, '_> {
     }
 }
 
+/// Readers that take no heed of case (Go's, for one) would take `name` for `known`, and read another request.
+fn differs_in_case(name: &str, known: &Field) -> bool {
+    // Both ways, for letters that have the other case in ASCII alone, such as the sign of the kelvin.
+    let folded =
+        |text: &str| text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect::<String>();
+    folded(name) == folded(known.member.name())
+}
+
 /// A moment that has a date. What AWS makes of others is not known; here they become the nearest that has one.
 fn on_calendar(moment: Timestamp) -> Timestamp {
     moment.clamp(Timestamp::EARLIEST, Timestamp::LATEST)
@@ -346,60 +376,6 @@ fn on_calendar(moment: Timestamp) -> Timestamp {
 
 /// Any text may be a context's value.
 const CONTEXT_VALUE: &Shape = &Shape::Text { min: 0, max: usize::MAX, pattern: None };
-
-/// A value that nothing asks for. It is read all the same: to its end, within the depth, with no name twice.
-struct Skip<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-}
-
-impl<'de> DeserializeSeed<'de> for Skip<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Skip<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Skip { reader: &mut *self.reader })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.reader.members(&[], map).map(drop)
-    }
-}
 
 /// Decodes standard base64: padding must be there and the spare bits zero.
 fn decode(text: &str) -> Result<Secret<Vec<u8>>, base64::DecodeSliceError> {

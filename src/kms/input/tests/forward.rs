@@ -93,3 +93,18 @@ fn a_null_where_a_value_stands_is_refused_for_it_would_be_read_as_an_empty_one()
         assert_eq!(told.kind(), ExceptionKind::Validation, "{body}");
     }
 }
+
+#[test]
+fn a_name_that_differs_from_a_known_one_in_case_alone_is_refused_at_any_depth() {
+    for (operation, body) in [
+        (OP, r#"{"KeyId":"a","keyId":"b"}"#),
+        (OP, r#"{"KEYID":"b"}"#),
+        (OP, r#"{"KeyId":"a","\u212aeyId":"b"}"#),
+        (Operation::TagResource, r#"{"KeyId":"a","Tag\u017f":[]}"#),
+        (Operation::TagResource, r#"{"KeyId":"a","Tags":[{"TagKey":"a","TagValue":"b","tagKey":"c"}]}"#),
+    ] {
+        let told = Input::parse_to_forward(operation, body.as_bytes()).expect_err("some would read another request");
+        assert_eq!(told.kind(), ExceptionKind::Serialization, "{body}");
+        assert!(Input::read(operation, body.as_bytes(), Readers::Here, |_, _, _| {}).is_ok(), "{body}");
+    }
+}
