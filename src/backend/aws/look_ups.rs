@@ -1,7 +1,7 @@
 //! What an upstream said about keys, kept for a while: facts and absences, so many and no more.
 //!
 //! A name that many requests ask for at once is looked up once, and all of them get what came of it; a fault, which is
-//! not kept, too.
+//! not kept, too. But that one principal's part of the quota is used up is nothing to the others: the next of them asks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,14 +64,15 @@ impl LookUps {
             let lifetime = match &outcome {
                 Ok(_) => self.lifetime,
                 Err(NotKnown::Refused(_) | NotKnown::Denied(_)) => self.absent_lifetime,
+                Err(NotKnown::Fault(fault @ Fault::ShareUsedUp)) => return Err(fault.clone()),
                 // Told to those who wait, and to nobody after them.
                 Err(NotKnown::Fault(_)) => Duration::ZERO,
             };
-            Ok::<_, std::convert::Infallible>(Kept { outcome, until: Instant::now() + lifetime })
+            Ok(Kept { outcome, until: Instant::now() + lifetime })
         };
         match self.kept.get_or_insert_async(name, found).await {
             Ok(kept) => kept.outcome,
-            Err(never) => match never {},
+            Err(of_the_caller) => Err(of_the_caller.into()),
         }
     }
 
@@ -180,6 +181,16 @@ mod tests {
         assert!(found.iter().all(Result::is_err));
         assert_eq!(upstream.asked(), 1);
         assert!(upstream.find(NOTHING, key(NOTHING)).await.is_ok());
+        assert_eq!(upstream.asked(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_one_has_used_up_its_part_is_told_to_nobody_else_who_waits() {
+        let upstream = Upstream::new();
+        let used_up = upstream.find(NOTHING, Err(NotKnown::Fault(Fault::ShareUsedUp)));
+        let (used_up, found) = tokio::join!(used_up, upstream.find(NOTHING, key(NOTHING)));
+        assert!(matches!(used_up, Err(NotKnown::Fault(Fault::ShareUsedUp))));
+        assert!(found.is_ok());
         assert_eq!(upstream.asked(), 2);
     }
 
