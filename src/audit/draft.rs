@@ -16,8 +16,9 @@ use super::{Recorder, json};
 use crate::aws::{GrantId, KeyMaterialId, ServedRegion};
 use crate::clock::Timestamp;
 
-/// How many resources a record names at most: `UpdateAlias` has an alias, the key before and the key after.
-const RESOURCES: usize = 3;
+/// How many resources a record names at most, and how many reasons: `ReEncrypt` has two keys, and two others if its
+/// answer names others.
+const RESOURCES: usize = 4;
 
 /// What a connection's TLS handshake agreed on, in the names that CloudTrail uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
