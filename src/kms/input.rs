@@ -67,6 +67,10 @@ impl Input {
         self.operation
     }
 
+    pub(super) const fn members(&self) -> &Members {
+        &self.members
+    }
+
     /// A string or enum value. An enum's value that is not known here is there as it was sent.
     #[must_use]
     pub fn string(&self, member: Member) -> Option<&str> {
@@ -256,7 +260,7 @@ fn write_members(fields: &'static [Field], members: &Members, out: &mut String) 
 }
 
 /// Whether the audit record may show the member.
-const fn recorded(field: &Field) -> bool {
+pub(super) const fn recorded(field: &Field) -> bool {
     !matches!(field.shape, Shape::Blob { .. } | Shape::Secret { .. })
         && !matches!(field.member, Member::GrantTokens | Member::GrantToken)
 }

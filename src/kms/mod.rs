@@ -3,6 +3,7 @@
 //! Pure: bytes in, values out. Nothing here knows a connection, a clock, a policy or a key's state.
 
 mod answer;
+mod concealed;
 mod error_class;
 mod exception;
 mod input;

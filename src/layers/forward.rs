@@ -15,7 +15,7 @@ use http::{HeaderName, HeaderValue, Response};
 
 use super::authorize::{Asked, on_answer};
 use super::{Admitted, Authorized};
-use crate::aws::{Member, Operation, Output, Resource, canonical_principal};
+use crate::aws::{KeyArn, Member, Operation, Resource, canonical_principal};
 use crate::backend::aws::{AwsBackend, Call, Fault, Question};
 use crate::backend::{Found, Keys, NamedBy};
 use crate::error::Error;
@@ -48,9 +48,8 @@ pub(super) async fn forward(
     let change = async move {
         let answer = exchange(&elsewhere, &limits, authorized).await;
         super::audit::note(&draft, answer.as_ref());
-        if answer.is_ok() {
-            elsewhere.changed();
-        }
+        // Also without an answer: it may have been made.
+        elsewhere.changed();
         answer
     };
     // Its thread outlives every client, and the workers.
@@ -123,9 +122,10 @@ async fn exchange(backend: &AwsBackend, limits: &ArcSwap<Limits>, authorized: Au
     }
     let asked = Asked { context: &context, access_key: &access_key, input: &input, keys: &keys };
     let mut read = read;
-    if operation.mutating() && matches!(operation.output(), Output::Metadata(_)) {
-        // The key that was made.
-        read.answer.created = read.key.as_deref().map(Into::into);
+    if matches!(operation, Operation::CreateKey | Operation::ReplicateKey) {
+        // The key that was made is none of those that were to be used.
+        let made = read.key.take().and_then(|arn| arn.parse::<KeyArn>().ok());
+        read.answer.created = made.as_ref().map(Into::into);
     }
     match read.error {
         None => released(backend, &question, &asked, read).await,
@@ -195,13 +195,19 @@ fn refused(
     backend: &AwsBackend,
     question: &Question<'_>,
     asked: &Asked<'_>,
-    read: Read,
+    mut read: Read,
     class: ErrorClass,
 ) -> Result<Answer, Error> {
     let Asked { context, access_key, input, keys } = *asked;
-    let failure = read.answer.forwarded.as_ref().and_then(|forwarded| forwarded.failure.as_ref());
-    let said = failure.map(|(name, message)| format!("{name}: {}", message.as_deref().unwrap_or_default()));
-    let said = said.unwrap_or_default();
+    let (mut said, mut of_another_key) = (String::new(), false);
+    if let Some((name, message)) = read.answer.forwarded.as_mut().and_then(|forwarded| forwarded.failure.as_mut()) {
+        let text = message.take().unwrap_or_default();
+        of_another_key = speaks_of_another_key(keys, &text);
+        // The body has it as it is; this is for the record.
+        let recorded = input.without_secrets(&text);
+        said = format!("{name}: {recorded}");
+        *message = (!recorded.is_empty()).then(|| recorded.into());
+    }
     let harmless = matches!(class, ErrorClass::InvalidCiphertext | ErrorClass::Throttling | ErrorClass::ServerFault);
     if harmless {
         return Ok(read.answer);
@@ -223,7 +229,7 @@ fn refused(
         let text = policy::denied_message(caller, action, policy::Subject::Resource(resource), &decision);
         return Err(Exception::access_denied(text).with_detail(said).into());
     }
-    if speaks_of_another_key(keys, &said) {
+    if of_another_key {
         context.draft.detail(format!("an alias was pointed to another key while it was used: {said}"));
         let fault = Fault::Broken("the alias was just pointed to another key".into());
         return Err(Error::upstream(fault, input.operation()));
