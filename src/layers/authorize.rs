@@ -179,11 +179,13 @@ impl Question<'_> {
             return Ok(Leave::begin());
         }
         let decision = Decision::ImplicitDeny(Kind::Identity);
-        let only_reported = Leave::report_only(self, &decision, false);
-        record(&context.draft, action, &decision, only_reported.is_some());
-        if let Some(leave) = only_reported {
+        if policy::could_be_let_through(action, &policies)
+            && let Some(leave) = Leave::report_only(self, &decision, false)
+        {
+            // The answer decides, and is what the record tells of.
             return Ok(leave);
         }
+        record(&context.draft, action, &decision, false);
         let text = policy::denied_message(principal.arn.caller(), action, Subject::Ciphertext, &decision);
         Err(Exception::access_denied(text).into())
     }

@@ -112,6 +112,17 @@ pub fn could_allow(action: &str, policies: &Policies<'_>) -> bool {
         && !limits.chain([identity]).any(|policies| forbids(policies))
 }
 
+/// Whether there can be a key on which these policies neither deny the action nor have a guardrail that does not allow
+/// it. As little is said by true.
+#[must_use]
+pub fn could_be_let_through(action: &str, policies: &Policies<'_>) -> bool {
+    let Policies { guardrail, boundary, session, identity, .. } = policies;
+    let Some(action) = action::number(action) else { return true };
+    let all = [guardrail, boundary, session].into_iter().flatten().chain([identity]);
+    let allowed = guardrail.is_none_or(|all| all.iter().any(|policy| policy.reach.allowable.contains(action)));
+    allowed && !all.flat_map(|policies| policies.iter()).any(|policy| policy.reach.forbidden.contains(action))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};

@@ -69,7 +69,7 @@ use std::fmt;
 use crate::aws::PrincipalNames;
 
 pub use action::ACTIONS;
-pub use asked::{KeyFacts, could_allow};
+pub use asked::{KeyFacts, could_allow, could_be_let_through};
 pub use compiled::Compiled;
 pub use context::{RequestContext, Values};
 pub use decision::{Allowed, Decision, Granted, Reason, Subject, denied_message, foreign_message};
