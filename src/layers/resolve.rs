@@ -129,6 +129,9 @@ pub(super) fn from_store(local: &LocalBackend, parsed: Parsed) -> Result<Resolve
 
 /// The request with its keys as an upstream named them, now or lately.
 fn from_upstream(aws: &AwsBackend, parsed: Parsed, found: Result<Keys, Unresolved>) -> Result<Resolved, Error> {
+    if let Err(Unresolved::Throttled(throttled)) = &found {
+        parsed.context.draft.limiter(throttled.limiter);
+    }
     let keys = found.map_err(|unresolved| Error::unresolved(unresolved, parsed.input.operation()))?;
     let tokens = aws.open_grant_tokens(&parsed.input);
     Ok(Resolved::new(parsed, keys, tokens))
