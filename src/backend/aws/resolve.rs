@@ -16,6 +16,10 @@ use crate::kms::{Exception, Input};
 use crate::limits::{Charge, Limits, Subject, Throttled};
 use crate::policy::KeyFacts;
 
+/// The longest `KeyId` of the service's model, in bytes here. What is looked up is kept: its length must not be the
+/// caller's choice.
+const LONGEST_NAME: usize = 2048;
+
 /// What is asked when the keys of a request are looked for.
 #[derive(Clone, Copy)]
 pub struct Question<'q> {
@@ -109,7 +113,7 @@ impl AwsBackend {
         for name in named.into_iter().flatten() {
             match self.known(question, &name)? {
                 Ok(key) => place(&mut keys, question, name, key),
-                Err(unknown) => return Some(Err(worded(unknown, question, name.member))),
+                Err(unknown) => return Some(Err(worded(unknown, question, name.member, name.owner))),
             }
         }
         Some(Ok(keys))
@@ -131,7 +135,7 @@ impl AwsBackend {
                 question.charge()?;
                 self.look_up(question, &name).await
             };
-            let key = key.map_err(|unknown| worded(unknown, question, name.member))?;
+            let key = key.map_err(|unknown| worded(unknown, question, name.member, name.owner))?;
             place(&mut keys, question, name, key);
         }
         Ok(keys)
@@ -161,7 +165,7 @@ impl AwsBackend {
             Some(outcome) => outcome,
             None => self.look_up(question, &name).await,
         };
-        Ok(Found { key: Key::Aws(key.map_err(|unknown| worded(unknown, question, member))?), by })
+        Ok(Found { key: Key::Aws(key.map_err(|unknown| worded(unknown, question, member, name.owner))?), by })
     }
 
     /// Forgets what the names of a request lead to: its answer says otherwise.
@@ -176,6 +180,9 @@ impl AwsBackend {
     /// What the request names, in the order of CloudTrail's `resources`.
     fn named(&self, question: &Question<'_>) -> Result<[Option<Named>; 2], Exception> {
         let operation = question.input.operation();
+        if operation == Operation::RetireGrant {
+            names_one_grant(question.input)?;
+        }
         let named = |member: Option<Member>| member.map(|member| self.name(question, member)).transpose();
         let key = named(operation.key())?.flatten();
         let source = match operation.source() {
@@ -194,6 +201,12 @@ impl AwsBackend {
         let Question { input, caller, region, .. } = *question;
         let operation = input.operation();
         let Some(text) = input.string(member) else { return Ok(None) };
+        if text.len() > LONGEST_NAME {
+            let text = format!(
+                "The value of {member:?} is longer than the {LONGEST_NAME} characters that a key's name may have."
+            );
+            return Err(Exception::validation(text));
+        }
         let reference = KeyRef::parse(text, region)?;
         match (reference.alias_name(), member) {
             (Some(_), Member::TargetKeyId) => {
@@ -205,6 +218,10 @@ impl AwsBackend {
             (Some(_), _) => {}
         }
         let owner = reference.account().unwrap_or(caller.account());
+        // As at AWS, where no policy can let a caller of another account manage a key.
+        if owner != caller.account() && !operation.cross_account() {
+            return Err(foreign(operation, member, caller));
+        }
         let upstream = self.upstream(region, owner).ok_or_else(|| foreign(operation, member, caller))?;
         let by = match reference.alias_name() {
             // The alias that a call changes is what it is about, and does not name a key to be used.
@@ -227,15 +244,14 @@ impl AwsBackend {
         member: Member,
     ) -> Result<Option<Named>, Exception> {
         let Some(key) = key else { return Ok(None) };
-        let region = question.input.string(member).and_then(|region| region.parse::<Region>().ok());
         let id = match &key.name {
             Name::Arn(arn) => Some(arn.id()),
             Name::Other(text) => text.parse().ok(),
         };
-        let (Some(region), Some(id)) = (region, id) else { return Ok(None) };
-        let Some(upstream) = self.upstream(&region, key.owner) else {
-            return Err(foreign(question.input.operation(), member, question.caller));
-        };
+        let (Some(region), Some(id)) = (question.input.string(member), id) else { return Ok(None) };
+        let denied = || foreign(question.input.operation(), member, question.caller);
+        let region: Region = region.parse().map_err(|_| denied())?;
+        let upstream = self.upstream(&region, key.owner).ok_or_else(denied)?;
         let name = Name::Arn(KeyArn::new(&region, key.owner, id));
         Ok(Some(Named { upstream, member, name, by: NamedBy::Key, ..*key }))
     }
@@ -284,6 +300,15 @@ impl AwsBackend {
     }
 }
 
+/// A grant is retired by its token, or by its key and its id: with both, one could be judged and the other used.
+fn names_one_grant(input: &Input) -> Result<(), Exception> {
+    let named = |member| input.string(member).is_some();
+    if named(Member::GrantToken) && (named(Member::KeyId) || named(Member::GrantId)) {
+        return Err(Exception::validation("Specify either a grant token, or a key ID and a grant ID."));
+    }
+    Ok(())
+}
+
 /// Puts a key in its place among the request's.
 fn place(keys: &mut Keys, question: &Question<'_>, name: Named, key: Arc<KeyView>) {
     let found = Some(Found { key: Key::Aws(key), by: name.by });
@@ -295,12 +320,13 @@ fn place(keys: &mut Keys, question: &Question<'_>, name: Named, key: Arc<KeyView
 }
 
 /// Why there is no key, in words for this caller.
-fn worded(unknown: NotKnown, question: &Question<'_>, member: Member) -> Unresolved {
+fn worded(unknown: NotKnown, question: &Question<'_>, member: Member, owner: AccountId) -> Unresolved {
+    let denied = |detail: String| foreign(question.input.operation(), member, question.caller).with_detail(detail);
     match unknown {
+        // Which keys there are is for their own account to know.
+        NotKnown::Refused(exception) if owner != question.caller.account() => denied(exception.to_string()).into(),
         NotKnown::Refused(exception) => exception.into(),
-        NotKnown::Denied(detail) => {
-            foreign(question.input.operation(), member, question.caller).with_detail(detail.to_string()).into()
-        }
+        NotKnown::Denied(detail) => denied(detail.to_string()).into(),
         NotKnown::Fault(fault) => fault.into(),
     }
 }
