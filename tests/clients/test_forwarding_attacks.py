@@ -1,12 +1,13 @@
 """What a principal, or an upstream, could try with a gateway that forwards; each try with the reason for which it fails."""
 
 import json
+import threading
 
 import pytest
 from forwarding import Forwarding
-from gateway import Principal, allow
+from gateway import PATIENCE, Principal, allow
 from scripted import Reply, Scripted
-from wire import exchange
+from wire import connect, exchange, signed, start
 
 HERE, THERE = "us-east-1", "eu-west-1"
 OWN, OTHER = "111122223333", "444455556666"
@@ -195,3 +196,27 @@ def test_of_a_re_encryption_that_went_to_other_keys_the_record_has_all_keys_and_
     assert [resource["ARN"] for resource in record["resources"]] == [key(id=id) for id in ids]
     decisions = [reason["decision"] for reason in record["additionalEventData"]["gateway"]["reasons"]]
     assert decisions == ["Allow", "Allow", "Allow", "ExplicitDeny"]
+
+
+def test_a_change_that_outlasts_the_gateway_is_recorded(tmp_path):
+    upstream = Scripted()
+    more = "call_timeout_ms = 60000\nfirst_byte_timeout_ms = 60000"
+    gateway = Forwarding.to(upstream, tmp_path / "gateway", ["app"], backend=more)
+    began, end = threading.Event(), threading.Event()
+
+    def answer(_):
+        began.set()
+        end.wait(PATIENCE)
+
+    upstream.script(answer)
+    connection, request = connect(gateway), signed(gateway, "CreateKey", b"{}")
+    start(connection, request)
+    connection.send(request.body)
+    assert began.wait(PATIENCE)
+    try:
+        gateway.stop()
+    finally:
+        end.set()
+        connection.close()
+    [record] = gateway.records()
+    assert (record["eventName"], record["errorCode"]) == ("CreateKey", "ClientDisconnected")

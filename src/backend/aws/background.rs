@@ -3,9 +3,16 @@
 
 use std::io;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
+
+/// How long the end of the program waits for changes under way: less than the program has for its last records, so
+/// that one which is given up is recorded.
+const LAST_CHANGES: Duration = Duration::from_secs(7);
+/// How often it is looked whether they are done.
+const STEP: Duration = Duration::from_millis(5);
 
 /// The way to the thread. It ends when the last of these is gone, with all that runs on it.
 #[derive(Clone, Debug)]
@@ -14,19 +21,38 @@ pub(super) struct Background {
     _open: mpsc::Sender<()>,
 }
 
+/// The thread. Dropping this waits until it has ended: once the last way to it is gone, or some seconds later, when
+/// changes that are still under way are given up, and recorded as such.
+#[derive(Debug)]
+pub(super) struct Thread {
+    thread: Option<JoinHandle<()>>,
+    give_up: Option<oneshot::Sender<()>>,
+}
+
 impl Background {
     /// Starts the thread.
     ///
     /// # Errors
     ///
     /// When the operating system gives no thread or no runtime.
-    pub(super) fn start() -> io::Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start() -> io::Result<(Thread, Self)> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (open, mut closed) = mpsc::channel(1);
+        let (give_up, given_up) = oneshot::channel();
         let handle = runtime.handle().clone();
-        let run = move || runtime.block_on(async move { while closed.recv().await.is_some() {} });
+        let run = move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    // Nothing is ever sent.
+                    _ = closed.recv() => {}
+                    Ok(()) = given_up => tracing::error!("changes under way are given up: see what their upstream did"),
+                }
+            });
+            // What was given up is dropped here. A name that is being looked up is not waited for.
+            runtime.shutdown_background();
+        };
         let thread = thread::Builder::new().name("upstream".into()).spawn(run)?;
-        Ok((Self { handle, _open: open }, thread))
+        Ok((Thread { thread: Some(thread), give_up: Some(give_up) }, Self { handle, _open: open }))
     }
 
     /// The runtime of the thread.
@@ -47,5 +73,21 @@ impl Background {
             drop(open);
         });
         async move { outcome.await.ok() }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let mut left = LAST_CHANGES;
+        while !thread.is_finished() && !left.is_zero() {
+            thread::sleep(STEP);
+            left = left.saturating_sub(STEP);
+        }
+        // It may have ended just now.
+        let _ = self.give_up.take().map(|give_up| give_up.send(()));
+        if thread.join().is_err() {
+            tracing::error!("the thread of the upstreams has panicked");
+        }
     }
 }

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use futures_util::FutureExt;
 use http::Uri;
 
-use super::background::Background;
+use super::background::{Background, Thread};
 use super::breaker::Breaker;
 use super::credentials::CredentialSource;
 use super::look_ups::LookUps;
@@ -29,10 +28,6 @@ pub struct Running {
     upstreams: Arc<Upstreams>,
     _thread: Thread,
 }
-
-/// The thread of the upstreams.
-#[derive(Debug)]
-struct Thread(Option<JoinHandle<()>>);
 
 /// Why the upstreams cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +60,8 @@ impl Running {
     ///
     /// [`StartError`].
     pub fn start(settings: &Settings, forward_foreign_grants: bool, clock: &Clock) -> Result<Self, StartError> {
-        let (background, thread) = Background::start()?;
+        // In this order, so that after a failure the thread is not waited for before it is told to end.
+        let (thread, background) = Background::start()?;
         let mut sources: Vec<(Option<&Role>, Arc<CredentialSource>)> = Vec::new();
         let proxies = ProxySettings::from_env();
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
@@ -94,7 +90,7 @@ impl Running {
             _replicas: counting,
             transports,
         };
-        Ok(Self { upstreams: Arc::new(shared), _thread: Thread(Some(thread)) })
+        Ok(Self { upstreams: Arc::new(shared), _thread: thread })
     }
 
     /// The upstreams.
@@ -190,13 +186,4 @@ fn budgets(share: &ShareSettings, region: &Region) -> Vec<(&'static str, f64)> {
         (quota.name(), f64::from(rate) * f64::from(*percent) / 100.0)
     };
     UpstreamQuota::ALL.iter().map(budget).collect()
-}
-
-impl Drop for Thread {
-    /// It ends with the last owner of the upstreams, which was dropped before, and once the changes under way are done.
-    fn drop(&mut self) {
-        if let Some(Err(_)) = self.0.take().map(JoinHandle::join) {
-            tracing::error!("the thread of the upstreams has panicked");
-        }
-    }
 }
