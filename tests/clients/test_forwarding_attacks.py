@@ -55,9 +55,6 @@ def test_a_replica_that_was_made_is_told_of_to_whoever_may_replicate_its_primary
     assert [resource["ARN"] for resource in record["resources"]] == [key(), key(THERE)]
 
 
-ROLE = f'role_arn = "arn:aws:iam::{OTHER}:role/kmsgate"\n'
-
-
 @pytest.mark.parametrize(
     ("operation", "members"),
     [
@@ -76,6 +73,17 @@ def test_keys_of_another_account_are_used_by_who_may_and_managed_by_nobody_else(
     upstream.sent.clear()
     answer = call(kms, operation, **members)
     assert (answer.error[0], upstream.sent) == ("AccessDeniedException", [])
+
+
+def test_what_names_no_key_is_not_asked_of_an_account_that_is_not_the_principals(served):
+    partner = Principal(f"arn:aws:iam::{OTHER}:user/partner", ("its",))
+    gateway, upstream, kms = served(allow("kms:*"), partner, others="\n", environment={"AWS_ACCOUNT_ID": OWN})
+    upstream.script(Reply({"KeyId": key(account=OTHER), "CiphertextBlob": "AAAA", "Keys": []}))
+    for operation in ["ListKeys", "ListAliases", "CreateKey", "DescribeCustomKeyStores", "ListRetirableGrants"]:
+        answer = call(kms, operation)
+        assert (answer.error[0], upstream.sent) == ("AccessDeniedException", []), operation
+        assert "another account" in gateway.records()[-1]["additionalEventData"]["gateway"]["detail"]
+    assert call(kms, "GenerateDataKeyWithoutPlaintext", KeyId=key(account=OTHER)).status == 200
 
 
 def test_whether_another_account_has_a_key_is_not_told(served):

@@ -38,14 +38,14 @@ impl Background {
     pub(super) fn start() -> io::Result<(Thread, Self)> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (open, mut closed) = mpsc::channel(1);
-        let (give_up, given_up) = oneshot::channel();
+        let (give_up, told_to) = oneshot::channel();
         let handle = runtime.handle().clone();
         let run = move || {
             runtime.block_on(async move {
                 tokio::select! {
                     // Nothing is ever sent.
                     _ = closed.recv() => {}
-                    Ok(()) = given_up => tracing::error!("changes under way are given up: see what their upstream did"),
+                    Ok(()) = told_to => tracing::error!("changes under way are given up: see what their upstream did"),
                 }
             });
             // What was given up is dropped here. A name that is being looked up is not waited for.

@@ -262,15 +262,18 @@ impl AwsBackend {
         let operation = input.operation();
         let [source, main] = named;
         let account = main.as_ref().or(source.as_ref()).map_or(caller.account(), |name| name.owner);
-        if self.upstream(region, account).is_none() {
-            return Err(foreign(operation, operation.key().unwrap_or(Member::KeyId), caller));
-        }
+        let denied = || foreign(operation, operation.key().unwrap_or(Member::KeyId), caller);
+        let upstream =
+            self.upstream(region, account).and_then(|place| self.shared().all.get(place)).ok_or_else(denied)?;
         let missing = |member| input.string(member).is_none();
         let told_by_answer = match operation {
             Operation::Decrypt => missing(Member::KeyId),
             Operation::ReEncrypt => missing(Member::SourceKeyId),
             _ => false,
         };
+        if named.iter().all(Option::is_none) && !told_by_answer && upstream.has_credentials_of_another() {
+            return Err(denied().with_detail("the upstream's credentials are of another account than its keys"));
+        }
         Ok(Keys { told_by_answer, ..Keys::none(account) })
     }
 

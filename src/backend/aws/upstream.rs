@@ -79,6 +79,12 @@ impl Upstream {
         self.shares.admit(call.quota as usize, call.charged, 1).await.map_err(|_| Fault::ShareUsedUp)
     }
 
+    /// Whether its credentials are known to be of an account other than its own: then what names no key would be done to
+    /// that account.
+    pub(super) fn has_credentials_of_another(&self) -> bool {
+        self.credentials.account().is_some_and(|account| account != self.account)
+    }
+
     /// The request, signed by the upstream's time.
     pub(super) fn sign(&self, call: &Call) -> Result<(Request<Full<Bytes>>, Signed), Fault> {
         let at = self.skew.now(&self.clock);

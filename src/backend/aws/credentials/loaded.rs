@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue};
 
+use crate::aws::AccountId;
 use crate::clock::Timestamp;
 use crate::credentials::SecretAccessKey;
 use crate::secret::Secret;
@@ -16,6 +17,7 @@ pub(crate) struct Credentials {
     secret: SecretAccessKey,
     session_token: Option<HeaderValue>,
     expires_at: Option<Timestamp>,
+    account: Option<AccountId>,
 }
 
 impl Credentials {
@@ -39,6 +41,7 @@ impl Credentials {
             secret: SecretAccessKey::new(Secret::new(found.secret_access_key().to_owned())),
             session_token,
             expires_at,
+            account: found.account_id().and_then(|account| account.as_str().parse().ok()),
         })
     }
 
@@ -52,6 +55,12 @@ impl Credentials {
     #[must_use]
     pub(crate) const fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
+    }
+
+    /// Whose they are, where that was said.
+    #[must_use]
+    pub(crate) const fn account(&self) -> Option<AccountId> {
+        self.account
     }
 
     /// The head of a request with this body, signed with them at `at`, by the upstream's clock.

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use super::refresh::Refresher;
 use super::rejection::Rejection;
 use super::{Chain, Credentials};
-use crate::aws::Region;
+use crate::aws::{AccountId, Region};
 use crate::backend::aws::Role;
 use crate::clock::{Clock, Timestamp};
 
@@ -105,6 +105,11 @@ impl CredentialSource {
             self.refresh_now();
             self.shared.none(now)
         })
+    }
+
+    /// Whose they are, where that was said.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        self.shared.current()?.account()
     }
 
     /// Asks for a load soon, because AWS said that the credentials have ended. However often it is asked, a load follows
