@@ -26,6 +26,8 @@ use crate::policy::{self, Decision, Kind};
 /// What the record calls the principal's part of an upstream's quota.
 const SHARE: &str = "upstream_share";
 const AMZN_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+/// What the record says where a client was not told what it could have had.
+const WITHHELD: &str = "its answer was withheld";
 /// Four times that of a UUID.
 const LONGEST_REQUEST_ID: usize = 144;
 const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -172,7 +174,10 @@ async fn released(
         async move {
             let Some(arn) = told else { return Ok(None) };
             let found = backend.of_answer(question, keys.account, &arn, by).await;
-            found.map(Some).map_err(|unresolved| Error::unresolved(unresolved, operation))
+            found.map(Some).map_err(|unresolved| {
+                context.draft.detail(format!("{WITHHELD}: {unresolved}"));
+                Error::unresolved(unresolved, operation)
+            })
         }
     };
     let main = fresh(&keys.main, read.key).await?;
@@ -183,11 +188,27 @@ async fn released(
     }
     let told = Keys { main, source, ..Keys::none(keys.account) };
     on_answer(&Asked { keys: &told, ..*asked }).map_err(|refusal| {
-        context.draft.detail("the upstream used a key that the caller may not use: its answer was withheld");
+        context.draft.detail(format!("the upstream used a key that the caller may not use: {WITHHELD}"));
         // As where the upstream refuses: the key's state, too, is not for the caller to know.
         if keys.told_by_answer { Exception::ciphertext_key_denied().into() } else { refusal }
     })?;
+    if keys.told_by_answer {
+        charge_late(question, asked, &told)?;
+    }
     Ok(read.answer)
+}
+
+/// Charges the quotas of the keys that are known only now: without that, whoever leaves out their names would have no
+/// such quota.
+fn charge_late(question: &Question<'_>, asked: &Asked<'_>, told: &Keys) -> Result<(), Error> {
+    let limits = question.limits.load();
+    let charged = |key: &KeyArn| asked.keys.iter().any(|found| found.key.arn() == key);
+    let late = told.iter().filter(|found| !charged(found.key.arn()));
+    late.map(|found| limits.check_key(found.key.quota())).collect::<Result<(), _>>().map_err(|throttled| {
+        asked.context.draft.limiter(throttled.limiter);
+        asked.context.draft.detail(WITHHELD);
+        Error::Throttled(throttled.limiter)
+    })
 }
 
 /// What the client is told when an upstream refuses.

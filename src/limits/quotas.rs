@@ -114,6 +114,15 @@ impl<C: Clock + Clone> Limits<C> {
         self.charge_principal(charge)
     }
 
+    /// Charges the quota of one key alone: one that is known only once its request was charged to all others.
+    ///
+    /// # Errors
+    ///
+    /// [`Throttled`].
+    pub fn check_key(&self, key: Subject) -> Result<(), Throttled> {
+        self.charge_key(Some(key), || Ok(()))
+    }
+
     /// As [`Limits::check`], but waits for its turn as long as the quota that is used up allows.
     ///
     /// # Errors

@@ -228,3 +228,33 @@ def test_a_change_that_outlasts_the_gateway_is_recorded(tmp_path):
         connection.close()
     [record] = gateway.records()
     assert (record["eventName"], record["errorCode"]) == ("CreateKey", "ClientDisconnected")
+
+
+def test_a_key_id_in_capitals_is_judged_by_the_key_that_it_leads_to(served):
+    small = "1234abcd-12ab-34cd-56ef-1234567890ab"
+    policy = allow("kms:*")
+    policy["Statement"].append({"Effect": "Deny", "Action": "kms:*", "Resource": key(id=small)})
+    _, upstream, kms = served(policy)
+    upstream.script(Reply({"KeyMetadata": {"Arn": key(id=small), "KeyId": small}, "KeyId": key(id=small)}))
+    for name in [small.upper(), key(id=small.upper())]:
+        answer = call(kms, "ScheduleKeyDeletion", KeyId=name)
+        assert answer.error[0] == "AccessDeniedException"
+        assert {sent.operation for sent in upstream.sent} <= {"DescribeKey"}
+
+
+def test_the_quota_of_a_key_holds_also_for_ciphertexts_that_do_not_name_it(served):
+    quota = "key = { per_second = 1, burst = 1 }"
+    gateway, upstream, kms = served(allow("kms:*"), limits=quota)
+    opened = {"Plaintext": "AAAA", "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
+    # One key each time, and another each time.
+    for ids, throttled in [([ID] * 20, True), ([ID[:-2] + f"{number:02}" for number in range(20)], False)]:
+        answers = []
+        for id in ids:
+            upstream.script(Reply({"KeyId": key(id=id)} | opened))
+            answers.append(call(kms, "Decrypt", CiphertextBlob="AAAA"))
+        assert any(answer.status == 400 for answer in answers) == throttled
+        for answer in answers:
+            if answer.status == 400:
+                assert answer.error[0] == "ThrottlingException"
+                gateway_says = gateway.record(answer.request_id)["additionalEventData"]["gateway"]
+                assert (gateway_says["limiter"], "withheld" in gateway_says["detail"]) == ("key", True)

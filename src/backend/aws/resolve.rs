@@ -228,7 +228,9 @@ impl AwsBackend {
             Some(alias) if member != Member::AliasName => NamedBy::Alias(alias.into()),
             _ => NamedBy::Key,
         };
-        let name = match reference.key_arn(region) {
+        // KMS writes ids small. Whoever takes no heed of case has to say itself which key is meant.
+        let as_written = |arn: &KeyArn| !arn.id().as_str().bytes().any(|byte| byte.is_ascii_uppercase());
+        let name = match reference.key_arn(region).filter(as_written) {
             Some(arn) => Name::Arn(arn),
             // As it was sent: the upstream's credentials may be of another account, in which there is that name too.
             None => Name::Other(text.into()),
@@ -248,11 +250,11 @@ impl AwsBackend {
             Name::Arn(arn) => Some(arn.id()),
             Name::Other(text) => text.parse().ok(),
         };
-        let (Some(region), Some(id)) = (question.input.string(member), id) else { return Ok(None) };
+        let Some(region) = question.input.string(member) else { return Ok(None) };
         let denied = || foreign(question.input.operation(), member, question.caller);
         let region: Region = region.parse().map_err(|_| denied())?;
         let upstream = self.upstream(&region, key.owner).ok_or_else(denied)?;
-        let name = Name::Arn(KeyArn::new(&region, key.owner, id));
+        let name = Name::Arn(KeyArn::new(&region, key.owner, id.ok_or_else(denied)?));
         Ok(Some(Named { upstream, member, name, by: NamedBy::Key, ..*key }))
     }
 
