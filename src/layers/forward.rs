@@ -203,8 +203,8 @@ async fn released(
 fn charge_late(question: &Question<'_>, asked: &Asked<'_>, told: &Keys) -> Result<(), Error> {
     let limits = question.limits.load();
     let charged = |key: &KeyArn| asked.keys.iter().any(|found| found.key.arn() == key);
-    let late = told.iter().filter(|found| !charged(found.key.arn()));
-    late.map(|found| limits.check_key(found.key.quota())).collect::<Result<(), _>>().map_err(|throttled| {
+    let mut late = told.iter().filter(|found| !charged(found.key.arn()));
+    late.try_for_each(|found| limits.check_key(found.key.quota())).map_err(|throttled| {
         asked.context.draft.limiter(throttled.limiter);
         asked.context.draft.detail(WITHHELD);
         Error::Throttled(throttled.limiter)

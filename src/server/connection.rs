@@ -187,3 +187,38 @@ impl<F: Future<Output = Result<Response<AnswerBody>, Exhausted>>> Future for Ans
         Poll::Ready(answer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_connection_that_waits_is_closed_at_the_end_of_a_drain_however_often_it_is_woken_at_its_begin() {
+        for _ in 0..2_000 {
+            let (phase, watched) = watch::channel(Phase::Serving);
+            let polls = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&polls);
+            let connection = poll_fn(move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                Poll::<()>::Pending
+            });
+            let task = tokio::spawn(async move { until_closing(pin!(connection), watched).await });
+            for (polled, next) in [(1, Phase::Draining), (2, Phase::Closing)] {
+                // Time enough for it to be polled, and to be woken twice for one change.
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                    if polls.load(Ordering::SeqCst) > polled {
+                        break;
+                    }
+                }
+                phase.send_replace(next);
+            }
+            let ended = timeout(Duration::from_secs(10), task).await;
+            assert_eq!(ended.expect("it was not woken").unwrap(), None);
+        }
+    }
+}

@@ -23,10 +23,11 @@ os.environ |= {
 
 
 # The suites of whole clients, which a gateway that forwards has to pass too, and those of their tests that hold for a
-# local KMS alone, each with its reason.
-OF_CLIENTS = {"test_boto3", "test_cli", "test_curl", "test_javascript"}
+# local KMS alone, each with its reason. How conformance cases differ there stands in `forwarded.py`.
+OF_CLIENTS = {"test_boto3", "test_cli", "test_curl", "test_javascript", "test_conformance"}
 LOCAL_ALONE = {
     "test_the_lines_that_quickstart_prints_run_as_they_are": "quickstart is a local KMS",
+    "test_no_case_expects_what_the_services_model_does_not_have": "it looks at the cases and at the model",
 }
 
 

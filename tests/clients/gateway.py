@@ -97,16 +97,18 @@ class Gateway:
         return gateway
 
     @classmethod
-    def serve(cls, directory, principals, documents=(), environment=None, **settings):
+    def serve(cls, directory, principals, documents=(), environment=None, log="info", **settings):
         """Serves with an access key for each of `principals`; those that are names alone are allowed everything.
 
-        `documents` are policies by their names, `settings` lines for sections of the configuration.
+        `documents` are policies by their names, `log` is what is logged, `settings` are lines for sections of the
+        configuration.
         """
         files = ServeFiles(directory, **settings)
         for name, document in dict(documents).items():
             (directory / f"policies/{name}.json").write_text(json.dumps(document))
         keys = {name: files.access_key(name) for name in principals}
-        gateway = cls(["serve", "--config", files.config], directory / "audit.jsonl", environment=environment)
+        command = ["--log", log, "serve", "--config", files.config]
+        gateway = cls(command, directory / "audit.jsonl", environment=environment)
         gateway.keys = keys
         for key in keys.values():
             gateway.keep_secret(key.secret)

@@ -6,6 +6,7 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 from conformance import CASES, SOURCES
+from forwarded import may_be_told
 from wire import exchange
 
 # What the project promises.
@@ -13,10 +14,14 @@ LEAST = 250
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_kms_answers(allow_all, world, case):
+def test_kms_answers(backend, allow_all, world, case):
+    if backend == "forwarding" and case.topic == "grants":
+        pytest.skip("the gateway is the authority on grants, and has no store of them: see test_forwarding.py")
     own, kms = case.prepared(world), world.client(case.region)
     answer = exchange(kms, case.operation, own.fill(case.request), dict(case.headers))
     record = allow_all.record(answer.request_id)
+    if backend == "forwarding" and answer.status != 200 and answer.error[0] in may_be_told(case):
+        return
     assert answer.status == case.status, answer.body
     if case.code is None:
         assert "errorCode" not in record

@@ -21,9 +21,9 @@ class Site:
         self._directory, self.upstream, self.vendors = directory, Upstream(), []
         self.gateway = self.kms = None
 
-    def start(self, environment, more="", vendor=None):
+    def start(self, environment, more="", vendor=None, **settings):
         self.vendors += [vendor] if vendor else []
-        self.gateway = InFront.to(self.upstream.url, self._directory, more, environment)
+        self.gateway = InFront.to(self.upstream.url, self._directory, more, environment, **settings)
         self.kms = self.gateway.client()
         return self
 
@@ -53,9 +53,10 @@ class Site:
         return keys
 
     def stop(self):
-        for vended in [vended for vendor in self.vendors for vended in vendor.vended.values()]:
-            self.gateway.keep_secret(vended.secret)
-            self.gateway.keep_secret(vended.token)
+        if self.gateway.process.poll() is not None:
+            return
+        for secret in [secret for vendor in self.vendors for secret in vendor.secrets()]:
+            self.gateway.keep_secret(secret)
         for vendor in self.vendors:
             vendor.stop()
         self.kms.close()
@@ -127,11 +128,12 @@ def said(gateway, text):
 def test_credentials_that_cannot_be_changed_serve_until_they_end_and_not_longer(site, tmp_path):
     vendor = ContainerAgent(tmp_path, SHORT)
     site.start(vendor.environment, vendor=vendor).gateway.wait_until_ready()
-    vendor.stop()
-    last = list(vendor.vended.values())[-1]
+    vendor.refuses = True
+    site.ask()
     # It is said before they end, and they serve meanwhile.
-    reason = wait_for(lambda: said(site.gateway, "cannot be replaced"))
-    assert f"the AWS credentials (default) end at {last.ends_at}" in reason
+    reason = wait_for(lambda: site.ask() and said(site.gateway, "cannot be replaced"))
+    last = vendor.vended[site.used()[-1]]
+    assert f"the AWS credentials (default) end at {last.ends_at} and cannot be replaced: " in reason
     while time.time() < last.ends - 1:
         site.ask()
     wait_for(lambda: said(site.gateway, "have ended at"))
@@ -139,7 +141,7 @@ def test_credentials_that_cannot_be_changed_serve_until_they_end_and_not_longer(
     assert f"the AWS credentials (default) have ended at {last.ends_at}, and none can be loaded: " in detail
     assert site.used()[-1] == last.id
 
-    vendor.start()
+    vendor.refuses = False
     site.gateway.wait_until_ready()
     site.ask()
     assert site.used()[-1] != last.id
@@ -252,12 +254,38 @@ def test_a_web_identity_is_read_from_its_file_each_time(site, tmp_path):
 
 def test_an_sts_that_refuses_is_the_reason_why_the_gateway_is_not_ready(site):
     sts = Sts()
-    sts.refuses = ("AccessDenied", "User x is not authorized to perform: sts:AssumeRole")
+    sts.refuses = True
     site.start(EXAMPLE | sts.environment, f'role_arn = "{ROLE}"', sts)
     reason = wait_for(lambda: said(site.gateway, "none can be loaded"))
     assert f"there are no AWS credentials ({ROLE})" in reason
     assert "AccessDenied" in reason
-    sts.refuses = None
+    sts.refuses = False
     site.gateway.wait_until_ready()
     site.ask()
     assert len(site.used()) == 1
+
+
+# At its most talkative the HTTP stack tells all that it does. The SDK would too, and the session tokens of instances.
+
+
+@pytest.mark.parametrize("kind", ["container", "instance", "role", "web identity"])
+def test_no_level_of_the_log_shows_a_secret(site, tmp_path, kind):
+    identity, more = secrets.token_urlsafe(100), ""
+    (tmp_path / "identity").write_text(identity)
+    if kind == "container":
+        vendor, environment = ContainerAgent(tmp_path), {}
+    elif kind == "instance":
+        vendor, environment = InstanceMetadata(), {}
+    elif kind == "role":
+        vendor, environment, more = Sts(), EXAMPLE, f'role_arn = "{ROLE}"'
+    else:
+        vendor, environment = Sts(), {"AWS_WEB_IDENTITY_TOKEN_FILE": tmp_path / "identity", "AWS_ROLE_ARN": ROLE}
+    site.start(environment | vendor.environment, more, vendor, log="trace").gateway.wait_until_ready()
+    site.gateway.keep_secret(identity)
+    site.ask()
+    site.used()
+    for request in site.upstream.requests:
+        site.gateway.keep_secret(request.signature)
+    site.stop()
+    log = site.gateway.stderr.text()
+    assert b"hyper" in log and b"aws_smithy" not in log

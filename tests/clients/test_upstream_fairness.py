@@ -14,7 +14,7 @@ from wire import signed, start
 
 # Of the whole gateway, in requests a second; half of it is each principal's.
 BUDGET = 100
-SECONDS = 4
+SECONDS = 3
 # Each of them asks ten times a second, and all of them ten times as often as their principal may.
 NOISY = 50
 QUIET_PER_SECOND = 0.4 * BUDGET / 2

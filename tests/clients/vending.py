@@ -37,6 +37,8 @@ class Vendor:
         self.lifetime = lifetime
         # All that were given, by the ids of their access keys; in the order in which they were.
         self.vended = {}
+        # Whether it gives none, which its clients do not ask for again and again.
+        self.refuses = False
         # What was asked: method, path, headers, body.
         self.asked, self.faults = [], []
         self._server = self._made(0)
@@ -72,6 +74,10 @@ class Vendor:
         )
         self.vended[made.id] = made
         return made
+
+    def secrets(self):
+        """All that nobody else may see."""
+        return [text for vended in self.vended.values() for text in [vended.secret, vended.token]]
 
     def answer(self, method, path, headers, body):
         """Status, headers and body."""
@@ -123,8 +129,13 @@ class ContainerAgent(Vendor):
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": self._file,
         }
 
+    def secrets(self):
+        return [*super().secrets(), self.token]
+
     def answer(self, method, path, headers, body):
         assert (method, path, headers["authorization"]) == ("GET", "/v1/credentials", self.token)
+        if self.refuses:
+            return 403, JSON, json.dumps({"code": "AccessDenied", "message": "not any more"})
         made = self.new()
         members = {"AccessKeyId": made.id, "SecretAccessKey": made.secret, "Token": made.token}
         return 200, JSON, json.dumps(members | {"Expiration": made.ends_at, "AccountId": "111122223333"})
@@ -142,6 +153,9 @@ class InstanceMetadata(Vendor):
     @property
     def environment(self):
         return {"AWS_EC2_METADATA_SERVICE_ENDPOINT": self.url, "AWS_EC2_METADATA_DISABLED": "false"}
+
+    def secrets(self):
+        return [*super().secrets(), self.token]
 
     def answer(self, method, path, headers, body):
         if (method, path) == ("PUT", "/latest/api/token"):
@@ -161,9 +175,7 @@ class InstanceMetadata(Vendor):
 
 
 class Sts(Vendor):
-    """Roles, for whoever asks; a code and a text in place of them while `refuses` says so."""
-
-    refuses = None
+    """Roles, for whoever asks."""
 
     @property
     def environment(self):
@@ -182,8 +194,8 @@ class Sts(Vendor):
         [action], [role] = parameters["Action"], parameters["RoleArn"]
         assert (method, path) == ("POST", "/") and role == ROLE
         if self.refuses:
-            code, text = self.refuses
-            error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error>"
+            text = "User x is not authorized to perform: sts:AssumeRole"
+            error = f"<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{text}</Message></Error>"
             return 403, XML, f"<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"
         made = self.new()
         return (

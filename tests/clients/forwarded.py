@@ -1,0 +1,56 @@
+"""Conformance cases that a gateway which forwards may answer otherwise than KMS, each with the reason why."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# What is said of a request before anything is asked of it.
+OF_THE_FRONT = {"SerializationException", "UnknownOperationException", "InvalidSignatureException"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    reason: str
+    holds_for: Callable
+    # What may be told in place of the case's own error.
+    codes: frozenset
+
+
+def names_no_source(case):
+    """Whether only the answer will say which key is used."""
+    member = {"Decrypt": "KeyId", "ReEncrypt": "SourceKeyId"}.get(case.operation)
+    return member is not None and member not in request(case)
+
+
+def request(case):
+    """The members of a request that has any."""
+    try:
+        members = json.loads(case.request)
+    except ValueError:
+        return {}
+    return members if isinstance(members, dict) else {}
+
+
+DIFFERENCES = [
+    Difference(
+        "which key it is about is not told, so neither is what is wrong with it",
+        lambda case: names_no_source(case) and case.code not in {None, "InvalidCiphertextException", *OF_THE_FRONT},
+        frozenset({"AccessDeniedException"}),
+    ),
+    # A key that is missing in the request, or named by what is no name, would better be refused as KMS does.
+    Difference(
+        "the upstream keeps the bounds, and is asked last: what is wrong with keys and tokens is told before",
+        lambda case: case.code == "ValidationException",
+        frozenset({"AccessDeniedException", "NotFoundException", "InvalidGrantTokenException"}),
+    ),
+    Difference(
+        "a region that is not served is refused, whatever the upstream would say",
+        lambda case: request(case).get("ReplicaRegion") == "us-west-2",
+        frozenset({"AccessDeniedException"}),
+    ),
+]
+
+
+def may_be_told(case):
+    """The errors that may be told in place of that of `case`."""
+    return {code for difference in DIFFERENCES if difference.holds_for(case) for code in difference.codes}
