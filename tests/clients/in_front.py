@@ -20,6 +20,7 @@ endpoint_url = "{url}"
 warm_connections = 0
 # KMS allows fewer calls of these in a second than tests make.
 quota.per_second.create_key = 10000
+quota.per_second.enable_key = 10000
 {more}
 """
 

@@ -88,8 +88,9 @@ impl AwsBackend {
                     }
                     if mem::take(&mut may_be_repeated) && does_no_harm_twice(call.operation, &failure) {
                         // It counts once more.
-                        upstream.admit(call).await?;
-                        continue;
+                        if upstream.admit(call).await.is_ok() {
+                            continue;
+                        }
                     }
                     return Err(failure.into());
                 }
