@@ -14,14 +14,23 @@ const LAPSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Rejection {
     standing: AtomicBool,
-    /// What AWS said, and when.
-    detail: Mutex<Option<(Box<str>, Instant)>>,
+    refusals: Mutex<Option<Refusals>>,
+}
+
+/// Refusals without an acceptance between them.
+#[derive(Debug)]
+struct Refusals {
+    /// What AWS said last.
+    detail: Box<str>,
+    first: Instant,
+    last: Instant,
 }
 
 impl Rejection {
     pub(super) fn set(&self, detail: &str) {
-        let mut kept = self.detail();
-        *kept = Some((detail.into(), Instant::now()));
+        let (mut kept, now) = (self.refusals(), Instant::now());
+        let first = kept.as_ref().filter(|kept| now - kept.last < LAPSE).map_or(now, |kept| kept.first);
+        *kept = Some(Refusals { detail: detail.into(), first, last: now });
         self.standing.store(true, Ordering::Relaxed);
     }
 
@@ -30,21 +39,23 @@ impl Rejection {
         if !self.standing.load(Ordering::Relaxed) {
             return false;
         }
-        let mut kept = self.detail();
+        let mut kept = self.refusals();
         self.standing.store(false, Ordering::Relaxed);
         kept.take().is_some()
     }
 
-    pub(super) fn get(&self) -> Option<Box<str>> {
+    /// What AWS said, if it has refused for so long.
+    pub(super) fn get(&self, for_so_long: Duration) -> Option<Box<str>> {
         if !self.standing.load(Ordering::Relaxed) {
             return None;
         }
-        let kept = self.detail();
-        kept.as_ref().filter(|(_, since)| since.elapsed() < LAPSE).map(|(detail, _)| detail.clone())
+        let kept = self.refusals();
+        let standing = |kept: &&Refusals| kept.first.elapsed() >= for_so_long && kept.last.elapsed() < LAPSE;
+        kept.as_ref().filter(standing).map(|kept| kept.detail.clone())
     }
 
-    fn detail(&self) -> MutexGuard<'_, Option<(Box<str>, Instant)>> {
+    fn refusals(&self) -> MutexGuard<'_, Option<Refusals>> {
         // A text is whole or not there, whatever panicked.
-        self.detail.lock().unwrap_or_else(PoisonError::into_inner)
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -21,6 +22,10 @@ use crate::clock::{Clock, Timestamp};
 /// What cannot be replaced and ends within this makes the gateway unready: long enough for a load balancer to notice
 /// and for what is under way to end, and short enough to have tried many times before.
 const ABOUT_TO_END: Duration = Duration::from_mins(2);
+/// Where several upstreams are called with the same credentials, one may refuse what the others accept (a region that is
+/// not enabled for the account): an acceptance within this time shows that they are good. Without it every call to such
+/// a region would take all others from the gateway.
+const DOUBTED_AFTER: Duration = Duration::from_secs(5);
 /// What others say is shown up to so many characters.
 const LONGEST_TEXT: usize = 500;
 
@@ -40,6 +45,8 @@ pub(super) struct Shared {
     /// Somebody wants them to be loaded now.
     pub(super) wake: Notify,
     rejection: Rejection,
+    /// Whether they are of more than one upstream.
+    of_several: AtomicBool,
     meters: Meters,
 }
 
@@ -81,6 +88,7 @@ impl CredentialSource {
             loads: watch::Sender::default(),
             wake: Notify::new(),
             rejection: Rejection::default(),
+            of_several: AtomicBool::new(false),
             meters: Meters::new(name),
         });
         let task = handle.spawn(Refresher::new(Arc::clone(&shared), provider).run());
@@ -105,6 +113,11 @@ impl CredentialSource {
             self.refresh_now();
             self.shared.none(now)
         })
+    }
+
+    /// One more upstream is called with them.
+    pub(crate) fn share(&self) {
+        self.shared.of_several.store(true, Ordering::Relaxed);
     }
 
     /// Whose they are, where that was said.
@@ -149,7 +162,8 @@ impl CredentialSource {
             let end = end.iso8601();
             return Some(format!("the AWS credentials ({name}) end at {end} and cannot be replaced: {failure}"));
         }
-        let detail = shared.rejection.get()?;
+        let of_several = shared.of_several.load(Ordering::Relaxed);
+        let detail = shared.rejection.get(if of_several { DOUBTED_AFTER } else { Duration::ZERO })?;
         Some(format!("AWS does not accept the credentials ({name}): {detail}"))
     }
 }

@@ -282,6 +282,25 @@ async fn credentials_that_aws_refuses_make_unready_until_it_accepts_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn credentials_of_several_upstreams_that_one_refuses_and_others_accept_are_good() {
+    let world = World::of([Until("FIRST", HOUR)]);
+    world.loaded(1).await;
+    let credentials = world.source.current(NOW).unwrap();
+    world.source.share();
+    for _ in 0..10 {
+        world.source.rejected(&credentials, "UnrecognizedClientException");
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(world.source.unready(), None);
+        world.source.accepted();
+    }
+    for _ in 0..2 {
+        world.source.rejected(&credentials, "UnrecognizedClientException");
+        tokio::time::advance(Duration::from_secs(3)).await;
+    }
+    assert!(world.unready().contains("does not accept"), "{}", world.unready());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_of_credentials_that_were_replaced_says_nothing() {
     let world = World::of([Until("FIRST", HOUR), Until("SECOND", 2 * HOUR)]);
     world.loaded(1).await;
