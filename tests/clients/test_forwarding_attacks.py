@@ -147,6 +147,21 @@ def test_an_alias_that_no_alias_can_be_called_is_not_looked_up(served):
     assert (answer.status, upstream.sent) == (400, [])
 
 
+@pytest.mark.parametrize("operation", ["CreateAlias", "UpdateAlias", "DeleteAlias"])
+@pytest.mark.parametrize(
+    "name", [f"arn:aws:kms:{HERE}:{OWN}:alias/kept", ID, key(), " alias/kept", "Alias/kept", "alias/" + "\u00e4" * 2000]
+)
+def test_an_alias_is_changed_by_its_name_and_by_nothing_that_leads_past_what_policies_say_of_it(served, operation, name):
+    policy = allow("kms:*")
+    kept = f"arn:aws:kms:{HERE}:{OWN}:alias/kept"
+    policy["Statement"].append({"Effect": "Deny", "Action": "kms:*", "Resource": kept})
+    _, upstream, kms = served(policy)
+    upstream.script(Reply({"KeyMetadata": {"Arn": key(), "KeyId": ID}}))
+    members = {"AliasName": name} | ({} if operation == "DeleteAlias" else {"TargetKeyId": key()})
+    answer = call(kms, operation, **members)
+    assert (answer.error[0], upstream.sent) == ("ValidationException", [])
+
+
 def test_what_was_looked_up_is_forgotten_also_when_nobody_knows_whether_a_change_was_made(served):
     condition = {"StringEquals": {"aws:ResourceTag/open": "yes"}}
     policy = allow("kms:*")

@@ -14,6 +14,8 @@ use crate::kms::{ErrorClass, Exception, ExceptionKind, UpstreamAnswer};
 use crate::limits::Subject;
 use crate::policy::KeyFacts;
 
+/// Of what an upstream says is kept up to so many characters; KMS's texts have some hundred.
+const LONGEST_TEXT: usize = 1000;
 /// A key has at most 50 tags and 50 aliases; a page has 50 by default.
 const MOST_PAGES: usize = 10;
 
@@ -164,13 +166,13 @@ fn read<T: for<'a> Deserialize<'a>>(answer: &UpstreamAnswer<'_>, response: &Resp
     let UpstreamAnswer::Failure(failure) = answer else {
         return serde_json::from_slice(response.body()).map_err(|_| not_kms("it lacks members that it must have"));
     };
-    let message = failure.message.as_deref().unwrap_or_default();
+    let message: String = failure.message.as_deref().unwrap_or_default().chars().take(LONGEST_TEXT).collect();
     Err(match failure.class() {
         ErrorClass::AccessDenied => NotKnown::Denied(message.into()),
         ErrorClass::Throttling => NotKnown::Fault(Fault::Throttled),
         ErrorClass::ServerFault => NotKnown::Fault(Fault::Broken(failure.name.as_ref().into())),
         _ => match ExceptionKind::from_name(&failure.name) {
-            Some(kind) => NotKnown::Refused(Exception::new(kind, message.to_owned())),
+            Some(kind) => NotKnown::Refused(Exception::new(kind, message)),
             None => not_kms(format!("it refuses a look-up: {}", failure.name)),
         },
     })

@@ -183,6 +183,7 @@ impl AwsBackend {
         if operation == Operation::RetireGrant {
             names_one_grant(question.input)?;
         }
+        alias_of_its_own(question.input)?;
         let named = |member: Option<Member>| member.map(|member| self.name(question, member)).transpose();
         let key = named(operation.key())?.flatten();
         let source = match operation.source() {
@@ -201,12 +202,7 @@ impl AwsBackend {
         let Question { input, caller, region, .. } = *question;
         let operation = input.operation();
         let Some(text) = input.string(member) else { return Ok(None) };
-        if text.len() > LONGEST_NAME {
-            let text = format!(
-                "The value of {member:?} is longer than the {LONGEST_NAME} characters that a key's name may have."
-            );
-            return Err(Exception::validation(text));
-        }
+        bounded(text)?;
         let reference = KeyRef::parse(text, region)?;
         match (reference.alias_name(), member) {
             (Some(_), Member::TargetKeyId) => {
@@ -312,6 +308,24 @@ fn names_one_grant(input: &Input) -> Result<(), Exception> {
         return Err(Exception::validation("Specify either a grant token, or a key ID and a grant ID."));
     }
     Ok(())
+}
+
+/// The alias that a call is about has no other name: by an ARN or an id one alias would be judged and another changed.
+fn alias_of_its_own(input: &Input) -> Result<(), Exception> {
+    let Some(name) = input.string(Member::AliasName) else { return Ok(()) };
+    if name.starts_with("alias/") {
+        bounded(name)
+    } else {
+        Err(Exception::validation("Alias must start with the prefix \"alias/\"."))
+    }
+}
+
+fn bounded(name: &str) -> Result<(), Exception> {
+    if name.len() <= LONGEST_NAME {
+        return Ok(());
+    }
+    let text = format!("A key or an alias is named by {LONGEST_NAME} characters at most.");
+    Err(Exception::validation(text))
 }
 
 /// Puts a key in its place among the request's.

@@ -68,7 +68,9 @@ impl Running {
         for one in &settings.upstreams {
             let role = one.role.as_ref();
             let known = sources.iter().find(|(of, _)| *of == role).map(|(_, source)| Arc::clone(source));
-            known.iter().for_each(|shared| shared.share());
+            if let Some(known) = &known {
+                known.share();
+            }
             let credentials = known.unwrap_or_else(|| {
                 let source = CredentialSource::start(background.handle(), &one.region, role, clock.clone());
                 sources.push((role, Arc::clone(&source)));
