@@ -50,13 +50,38 @@ pub(super) async fn forward(
     let change = async move {
         let answer = exchange(&elsewhere, &limits, authorized).await;
         super::audit::note(&draft, answer.as_ref());
-        // Also without an answer: it may have been made.
-        elsewhere.changed();
+        if may_have_changed(answer.as_ref()) {
+            elsewhere.changed();
+        }
         answer
     };
     // Its thread outlives every client, and the workers.
     let done = backend.detached(change).await;
     done.unwrap_or_else(|| Err(Error::upstream(Fault::Broken("the gateway is ending".into()), operation)))
+}
+
+/// Whether something was changed, or nobody knows. What was refused was not: nobody may have others' look-ups forgotten
+/// by calls that come to nothing.
+fn may_have_changed(answer: Result<&Answer, &Error>) -> bool {
+    let not_carried_out = |fault: &Fault| {
+        matches!(
+            fault,
+            Fault::ShareUsedUp
+                | Fault::CircuitOpen
+                | Fault::NoCredentials(_)
+                | Fault::Unreachable(_)
+                | Fault::Rejected(_)
+        )
+    };
+    match answer {
+        Ok(Answer { forwarded: Some(forwarded), .. }) => {
+            forwarded.failure.is_none() || forwarded.status.is_server_error()
+        }
+        // The upstream refused it, or named another key, which is forgotten then.
+        Err(Error::Kms(_)) => false,
+        Err(Error::Upstream { fault, .. }) => !not_carried_out(fault),
+        Ok(_) | Err(_) => true,
+    }
 }
 
 /// The gateway is the authority on grants to its own principals, and has no store for them here; grants to others would

@@ -175,10 +175,17 @@ def test_what_was_looked_up_is_forgotten_also_when_nobody_knows_whether_a_change
     def answer(sent):
         if sent.operation == "DescribeKey":
             return Reply({"KeyMetadata": {"Arn": key(), "KeyId": ID}})
+        if b"refused" in sent.body:
+            return Reply.error("LimitExceededException")
         return Reply({"Tags": tags, "Truncated": False}) if sent.operation == "ListResourceTags" else None
 
     upstream.script(answer)
     assert call(kms, "DescribeKey", KeyId=key()).status == 200
+    upstream.sent.clear()
+    # What is refused makes nobody look anything up again.
+    assert call(kms, "CreateKey", Description="refused").status == 400
+    assert call(kms, "DescribeKey", KeyId=key()).status == 200
+    assert [sent.operation for sent in upstream.sent] == ["CreateKey", "DescribeKey"]
     tags.clear()
     assert call(kms, "CreateKey").status == 500
     assert call(kms, "DescribeKey", KeyId=key()).status == 400
