@@ -59,18 +59,17 @@ impl Snapshot {
             credentials: Arc::clone(&config.credentials),
             accept_unknown_principals: config.policies.accept_unknown_principals,
             guardrail: config.guardrail.clone(),
-            key_facts: key_facts(config),
+            key_facts: key_facts(&config.credentials, config.guardrail.as_ref()),
             stranger: SecretAccessKey::new(Secret::new(STRANGER.to_owned())),
         })
     }
 }
 
 /// What all policies together ask about keys.
-fn key_facts(config: &Config) -> KeyFacts {
-    let of_principals = config
-        .credentials
+pub(crate) fn key_facts(credentials: &Credentials, guardrail: Option<&Arc<Compiled>>) -> KeyFacts {
+    let of_principals = credentials
         .principals()
         .flat_map(|principal| principal.policies.iter().chain(&principal.boundary).chain(&principal.session_policy));
-    let all = of_principals.chain(&config.guardrail);
+    let all = of_principals.chain(guardrail);
     all.fold(KeyFacts::default(), |facts, policy| facts | policy.key_facts())
 }

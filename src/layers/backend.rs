@@ -154,10 +154,8 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
     use futures_util::FutureExt;
     use serde_json::{Value, json};
-    use tower::ServiceBuilder;
 
     use super::super::testing::{ALIAS, World, unlimited};
-    use super::super::{AuthenticateLayer, Authorize, Constraints, Parse, RateLimitLayer, ResolveLayer, StepLayer};
     use super::*;
 
     fn local(world: &World) -> BackendService {
@@ -175,14 +173,8 @@ mod tests {
         operation: &str,
         body: &Value,
     ) -> Result<Value, Error> {
-        let service = ServiceBuilder::new()
-            .layer(AuthenticateLayer { read_timeout: std::time::Duration::from_secs(10) })
-            .layer(StepLayer(Parse(Constraints::Here)))
-            .layer(ResolveLayer { backend: Backend::Local(world.backend()), limits: unlimited() })
-            .layer(StepLayer(Authorize))
-            .layer(RateLimitLayer(unlimited()))
-            .service(backend);
-        let answer = world.recorded(world.request(operation, body), service).await?;
+        let request = world.request(operation, body);
+        let answer = world.answered(request, Backend::Local(world.backend()), unlimited(), backend).await?;
         Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
     }
 

@@ -338,3 +338,6 @@ impl Read {
         Self { answer: kept, key, source_key, error }
     }
 }
+
+#[cfg(test)]
+mod tests;

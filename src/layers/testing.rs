@@ -3,8 +3,10 @@
 //! A stage is caught by what stands where the rest of the stack would, so that tests need no maker of their own:
 //! here, too, no stage is made but by its layer.
 
+pub(super) mod forwarding;
+
 use std::convert::Infallible;
-use std::future::{Pending, pending};
+use std::future::{Future, Pending, pending};
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,25 +27,26 @@ use tempfile::TempDir;
 use tower::{Layer, Service, ServiceBuilder};
 
 use super::{
-    Admitted, AuditLayer, Audited, AuthenticateLayer, Authenticated, Authorize, Authorized, CatchPanicLayer,
-    Constraints, DeadlineLayer, Forbearing, Guarded, Held, Identified, InFlightLayer, Inner, Parse, Parsed,
-    PenaltyLayer, RateLimitLayer, Receive, Received, RequestIdLayer, ResolveLayer, Resolved, StepLayer, Timed,
+    Admitted, AuditLayer, Audited, AuthenticateLayer, Authenticated, Authorize, Authorized, BackendService,
+    CatchPanicLayer, Constraints, DeadlineLayer, Forbearing, Guarded, Held, Identified, InFlightLayer, Inner, Parse,
+    Parsed, PenaltyLayer, RateLimitLayer, Receive, Received, RequestIdLayer, ResolveLayer, Resolved, StepLayer, Timed,
 };
 use crate::audit::{Recorder, Writer};
 use crate::aws::{KeyArn, Regions, Tags};
 use crate::backend::Backend;
+use crate::backend::aws::AwsBackend;
 use crate::backend::local::LocalBackend;
 use crate::clock::{Clock, ManualClock, Timestamp};
-use crate::credentials::{AccessKey, Principal, SecretAccessKey};
+use crate::credentials::{AccessKey, Credentials, Principal, SecretAccessKey};
 use crate::error::Error;
-use crate::kms::Answer;
+use crate::kms::{Answer, Exception};
 use crate::limits::{InFlight, InFlightCaps, Limits, PeerPenalty, Quotas};
-use crate::policy::{Compiled, Document, KeyFacts, Kind};
+use crate::policy::{Compiled, Document, Kind};
 use crate::random::Exhausted;
 use crate::secret::Secret;
 use crate::sigv4::AcceptedHosts;
 use crate::stage::{Arrival, Peer};
-use crate::state::Snapshot;
+use crate::state::{Snapshot, key_facts};
 
 /// AWS's documented example keys.
 pub(super) const ORDERS: AccessKeyPair =
@@ -110,16 +113,17 @@ impl Setup {
             (ORDERS, ORDERS_ARN, "AIDACKCEVSQ6C2EXAMPLE", self.policy, self.report_only_until),
             (FOREIGN, FOREIGN_ARN, "AIDACKCEVSQ6C3EXAMPLE", statement("kms:*", "*"), self.report_only_until),
         ];
+        let credentials: Arc<Credentials> = Arc::new(
+            keys.into_iter().map(|(pair, arn, id, policy, until)| key(pair, (arn, id), &policy, until)).collect(),
+        );
         let snapshot = Snapshot {
             generation: 7,
             accepted_hosts: AcceptedHosts::new([HOST]).unwrap(),
             uniform_errors: self.uniform_errors,
-            credentials: Arc::new(
-                keys.into_iter().map(|(pair, arn, id, policy, until)| key(pair, (arn, id), &policy, until)).collect(),
-            ),
+            key_facts: key_facts(&credentials, None),
+            credentials,
             accept_unknown_principals: false,
             guardrail: None,
-            key_facts: KeyFacts::default(),
             stranger: SecretAccessKey::new(Secret::new("nobody's".to_owned())),
             regions,
             account,
@@ -329,6 +333,24 @@ impl World {
 
     pub(super) fn admitted(&self, request: Request<Full<Bytes>>) -> Admitted {
         through(&RateLimitLayer(unlimited()), self.authorized(request)).unwrap()
+    }
+
+    /// Answers a request by `service`, behind all that it meets once there is a record of it. `backend` finds its keys.
+    pub(super) async fn answered(
+        &self,
+        request: Request<Full<Bytes>>,
+        backend: Backend,
+        limits: Arc<ArcSwap<Limits>>,
+        service: BackendService,
+    ) -> Result<Answer, Error> {
+        let inner = ServiceBuilder::new()
+            .layer(AuthenticateLayer { read_timeout: Duration::from_secs(10) })
+            .layer(StepLayer(Parse(Constraints::held_by(&backend))))
+            .layer(ResolveLayer { backend, limits: Arc::clone(&limits) })
+            .layer(StepLayer(Authorize))
+            .layer(RateLimitLayer(limits))
+            .service(service);
+        self.recorded(request, inner).await
     }
 
     /// Answers a request by `inner`, behind all that makes and writes its record.

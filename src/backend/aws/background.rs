@@ -91,3 +91,47 @@ impl Drop for Thread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_thread_goes_on_until_its_last_owner_is_gone() {
+        let (thread, first) = Background::start().unwrap();
+        let last = first.clone();
+        drop(first);
+        assert_eq!(
+            last.carry_out(async { thread::current().name().map(str::to_owned) }).await,
+            Some(Some("upstream".into()))
+        );
+        drop(last);
+        drop(thread);
+    }
+
+    #[test]
+    fn what_was_begun_is_brought_to_its_end_before_the_thread_ends() {
+        let (thread, background) = Background::start().unwrap();
+        let (go, told) = oneshot::channel();
+        let (done, outcome) = std::sync::mpsc::channel();
+        let work = async move {
+            let _ = told.await;
+            // A step more, in which the thread could end.
+            tokio::task::yield_now().await;
+            done.send("done").unwrap();
+        };
+        // Nobody waits for it, and nobody else keeps the thread.
+        drop(background.carry_out(work));
+        drop(background);
+        go.send(()).unwrap();
+        drop(thread);
+        assert_eq!(outcome.recv(), Ok("done"));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_lost_alone() {
+        let (_thread, background) = Background::start().unwrap();
+        assert_eq!(background.carry_out(async { panic!("as the test has it") }).await, None::<()>);
+        assert_eq!(background.carry_out(async { 7 }).await, Some(7));
+    }
+}

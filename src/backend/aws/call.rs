@@ -140,3 +140,6 @@ impl From<Failure> for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ mod resolve;
 mod settings;
 mod skew;
 mod start;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transport;
 mod upstream;
 

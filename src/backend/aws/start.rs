@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use futures_util::FutureExt;
 use http::Uri;
+use tokio::runtime::Handle;
 
 use super::background::{Background, Thread};
 use super::breaker::Breaker;
@@ -60,10 +61,24 @@ impl Running {
     ///
     /// [`StartError`].
     pub fn start(settings: &Settings, forward_foreign_grants: bool, clock: &Clock) -> Result<Self, StartError> {
+        let load = |handle: &Handle, region: &Region, role: Option<&Role>| {
+            CredentialSource::start(handle, region, role, clock.clone())
+        };
+        Self::start_with(settings, forward_foreign_grants, clock, &ProxySettings::from_env(), load)
+    }
+
+    /// As [`Self::start`], with what the environment would say. `load` starts to load the credentials of a role, or
+    /// those without one, on the thread of the upstreams.
+    pub(super) fn start_with(
+        settings: &Settings,
+        forward_foreign_grants: bool,
+        clock: &Clock,
+        proxies: &ProxySettings,
+        load: impl Fn(&Handle, &Region, Option<&Role>) -> Arc<CredentialSource>,
+    ) -> Result<Self, StartError> {
         // In this order, so that after a failure the thread is not waited for before it is told to end.
         let (thread, background) = Background::start()?;
         let mut sources: Vec<(Option<&Role>, Arc<CredentialSource>)> = Vec::new();
-        let proxies = ProxySettings::from_env();
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
         for one in &settings.upstreams {
             let role = one.role.as_ref();
@@ -72,16 +87,16 @@ impl Running {
                 known.share();
             }
             let credentials = known.unwrap_or_else(|| {
-                let source = CredentialSource::start(background.handle(), &one.region, role, clock.clone());
+                let source = load(background.handle(), &one.region, role);
                 sources.push((role, Arc::clone(&source)));
                 source
             });
-            upstreams.push(upstream(one, settings, credentials, &proxies, clock)?);
+            upstreams.push(upstream(one, settings, credentials, proxies, clock)?);
         }
         let budgets: Vec<_> = upstreams.iter().map(|upstream| Arc::clone(&upstream.shares)).collect();
         let counted = move |replicas| budgets.iter().for_each(|shares| shares.set_replicas(replicas));
-        let of = settings.share.replicas.clone();
-        let counting = ReplicaCount::follow(of, SystemResolver, background.handle(), counted);
+        let replicas = settings.share.replicas.clone();
+        let counting = ReplicaCount::follow(replicas, SystemResolver, background.handle(), counted);
         let (timeouts, connections) = (settings.timeouts, settings.connections);
         let transports = transports(&upstreams, timeouts, connections);
         let shared = Upstreams {
@@ -190,3 +205,6 @@ fn budgets(share: &ShareSettings, region: &Region) -> Vec<(&'static str, f64)> {
     };
     UpstreamQuota::ALL.iter().map(budget).collect()
 }
+
+#[cfg(test)]
+mod tests;

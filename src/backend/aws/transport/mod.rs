@@ -208,6 +208,6 @@ fn late(for_the_first_byte: bool) -> Failure {
 }
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;

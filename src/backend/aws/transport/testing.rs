@@ -22,12 +22,12 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 
 /// A wait that must not end for want of time, however slow the machine is.
-pub(super) const LONG: Duration = Duration::from_mins(5);
+pub(in crate::backend::aws) const LONG: Duration = Duration::from_mins(5);
 /// One that must.
 pub(super) const SHORT: Duration = Duration::from_millis(30);
 
-pub(super) const TIMEOUTS: Timeouts = Timeouts { connect: LONG, first_byte: LONG, call: LONG };
-pub(super) const CONNECTIONS: ConnectionSettings =
+pub(in crate::backend::aws) const TIMEOUTS: Timeouts = Timeouts { connect: LONG, first_byte: LONG, call: LONG };
+pub(in crate::backend::aws) const CONNECTIONS: ConnectionSettings =
     ConnectionSettings { idle_timeout: LONG, warm: 0, most_idle: 8, most: 16 };
 
 pub(super) const ANSWER: &[u8] =
@@ -35,14 +35,14 @@ pub(super) const ANSWER: &[u8] =
 pub(super) const BODY: &[u8] = br#"{"KeyId":"alias/app"}"#;
 
 /// A server on this machine, which does with each connection as it was told.
-pub(super) struct Upstream {
-    pub(super) address: SocketAddr,
+pub(in crate::backend::aws) struct Upstream {
+    pub(in crate::backend::aws) address: SocketAddr,
     accepted: Arc<AtomicUsize>,
 }
 
 impl Upstream {
     /// `serve` is given each connection and its number, from 0.
-    pub(super) async fn start<F>(serve: impl Fn(TcpStream, usize) -> F + Send + 'static) -> Self
+    pub(in crate::backend::aws) async fn start<F>(serve: impl Fn(TcpStream, usize) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -78,7 +78,7 @@ impl Upstream {
     }
 
     /// How many connections it has had.
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::backend::aws) fn connections(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 
@@ -101,7 +101,7 @@ pub(super) async fn answer_all(mut stream: impl AsyncRead + AsyncWrite + Unpin) 
 }
 
 /// The next request as it came; empty at the connection's end.
-pub(super) async fn request_on(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+pub(in crate::backend::aws) async fn request_on(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return Vec::new() };

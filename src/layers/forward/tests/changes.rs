@@ -1,0 +1,100 @@
+//! What changes something.
+
+use futures_util::FutureExt;
+use tower::Service;
+
+use super::super::super::BackendService;
+use super::*;
+use crate::backend::Backend;
+
+fn service(forwarding: &Forwarding) -> BackendService {
+    BackendService::new(Backend::Aws((**forwarding).clone()), unlimited())
+}
+
+#[tokio::test]
+async fn a_change_goes_on_when_its_client_has_gone_and_is_recorded_with_its_outcome() {
+    for (reply, code) in [
+        (Reply::ok(&json!({"KeyId": KEY})), ""),
+        (Reply::error(400, "KMSInvalidStateException", "pending deletion"), "KMSInvalidStateException"),
+        (Reply::HangUp, "KMSInternalException"),
+    ] {
+        let held = Arc::new(tokio::sync::Semaphore::new(0));
+        let kms = TestKms::replying([reply.once(&held)]).await;
+        let world = may_use_key_alone();
+        let forwarding = world.forwarding(&kms).await;
+        // Of no repeatable operation, so that what is broken off is broken off once.
+        let body = json!({"KeyId": KEY, "PendingWindowInDays": 7});
+        let admitted = world.admitted_by(&forwarding, "ScheduleKeyDeletion", &body).await;
+        let mut answer = service(&forwarding).call(admitted);
+        assert!((&mut answer).now_or_never().is_none());
+        drop(answer);
+        assert!(world.records().is_empty(), "it is not known yet how it ends");
+        held.add_permits(1);
+        let record = world.record();
+        assert_eq!((&record["eventName"], error_code(&record)), (&json!("ScheduleKeyDeletion"), code), "{record:#}");
+        assert_eq!(kms.asked(), ["ScheduleKeyDeletion"]);
+    }
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_given_up_with_its_client() {
+    let held = Arc::new(tokio::sync::Semaphore::new(0));
+    let kms = TestKms::replying([used(KEY).once(&held)]).await;
+    let world = may_use_key_alone();
+    let forwarding = world.forwarding(&kms).await;
+    let mut answer = service(&forwarding).call(world.admitted_by(&forwarding, GENERATE, &named(KEY)).await);
+    assert!((&mut answer).now_or_never().is_none());
+    drop(answer);
+    assert_eq!(world.record()["errorCode"], "ClientDisconnected");
+}
+
+#[tokio::test]
+async fn everything_is_looked_up_again_unless_a_change_was_refused() {
+    for (reply, look_ups) in [
+        (Reply::done(), 2),
+        // It may have been made.
+        (Reply::HangUp, 2),
+        (Reply::error(400, "ValidationException", ""), 1),
+    ] {
+        let kms = TestKms::start(move |sent| match &*sent.operation {
+            "DescribeKey" => Reply::described(KEY),
+            "EnableKey" => reply.clone(),
+            _ => used(KEY),
+        })
+        .await;
+        let world = may_use_key_alone();
+        let forwarding = world.forwarding(&kms).await;
+        world.forwarded(&forwarding, GENERATE, &named(ALIAS)).await.unwrap();
+        let _ = world.forwarded(&forwarding, "EnableKey", &json!({"KeyId": KEY})).await;
+        world.forwarded(&forwarding, GENERATE, &named(ALIAS)).await.unwrap();
+        assert_eq!(kms.asked().iter().filter(|operation| *operation == "DescribeKey").count(), look_ups);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_made_is_recorded() {
+    let kms = TestKms::replying([Reply::described(OTHER_KEY)]).await;
+    let world = World::new();
+    let forwarding = world.forwarding(&kms).await;
+    world.forwarded(&forwarding, "CreateKey", &json!({})).await.unwrap();
+    let record = world.last_record();
+    assert_eq!((resources(&record), &record["readOnly"]), (vec![OTHER_KEY], &json!(false)));
+}
+
+#[tokio::test]
+async fn the_alias_of_a_change_is_looked_up_just_before_it() {
+    let kms = TestKms::start(|sent| match &*sent.operation {
+        "DescribeKey" => Reply::described(KEY),
+        "DeleteAlias" => Reply::error(400, "ValidationException", ""),
+        _ => used(KEY),
+    })
+    .await;
+    let world = World::new();
+    let forwarding = world.forwarding(&kms).await;
+    for _ in 0..2 {
+        world.forwarded(&forwarding, "DeleteAlias", &json!({"AliasName": ALIAS})).await.unwrap();
+    }
+    assert_eq!(kms.asked(), ["DescribeKey", "DeleteAlias", "DescribeKey", "DeleteAlias"]);
+    let record = world.last_record();
+    assert_eq!(resources(&record), ["arn:aws:kms:us-east-1:111122223333:alias/orders", KEY]);
+}
