@@ -24,8 +24,8 @@ use crate::stage::RequestId;
 /// The body of every answer: whole, in memory.
 pub type AnswerBody = Full<Bytes>;
 
-const AMZN_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+pub(super) const AMZN_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+pub(super) const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const AMZ_JSON_1_1: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
 /// Renders what the service below answers.
@@ -166,6 +166,25 @@ mod tests {
         let answer = rendered(Ok(Answer::empty())).await;
         assert_eq!(answer.response.status(), 200);
         assert_eq!(answer.body().await, "");
+    }
+
+    #[tokio::test]
+    async fn an_upstreams_answer_keeps_its_status_its_id_and_the_name_of_its_error() {
+        let forwarded = Forwarded {
+            status: http::StatusCode::SERVICE_UNAVAILABLE,
+            request_id: Some(HeaderValue::from_static("an-upstream-s-id")),
+            error_type: Some(HeaderValue::from_static("ServiceUnavailableException")),
+            failure: None,
+        };
+        let nameless = Forwarded { request_id: None, ..forwarded.clone() };
+        let answer = |forwarded| Answer { forwarded: Some(Box::new(forwarded)), ..Answer::empty() };
+        let named = rendered(Ok(answer(forwarded))).await;
+        assert_eq!(named.response.status(), 503);
+        assert_eq!(named.header("content-type"), Some("application/x-amz-json-1.1"));
+        assert_eq!(named.header("x-amzn-requestid"), Some("an-upstream-s-id"));
+        assert_eq!(named.header("x-amzn-errortype"), Some("ServiceUnavailableException"));
+        let nameless = rendered(Ok(answer(nameless))).await;
+        assert_eq!(nameless.header("x-amzn-requestid"), Some(nameless.id.as_str()));
     }
 
     #[tokio::test]

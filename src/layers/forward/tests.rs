@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::testing::forwarding::{detail, resources};
 use super::super::testing::{ALIAS, ORDERS, ORDERS_ARN, World, statement, unlimited};
+use super::read::LONGEST_REQUEST_ID;
 use super::*;
 use crate::backend::aws::testing::{Forwarding, KEY, OTHER_KEY, REQUEST_ID, Reply, Sent, TestKms};
 use crate::kms::ExceptionKind;

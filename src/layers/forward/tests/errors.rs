@@ -1,5 +1,7 @@
 //! What a client is told of KMS's errors, where its request named the key.
 
+use http::HeaderValue;
+
 use super::*;
 use crate::kms::Forwarded;
 

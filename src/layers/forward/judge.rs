@@ -1,0 +1,112 @@
+//! Whether an upstream's answer is let out, and what the client is told in its place.
+//!
+//! A request was judged by the keys that it named. An answer is judged again where it names another key, or where only
+//! it can name one. An error is told as far as it is the client's to know.
+//!
+//! Architecture invariant: no answer is let out but about a key that the caller may use.
+
+use super::read::Read;
+use crate::aws::Resource;
+use crate::backend::aws::{AwsBackend, Fault, Question};
+use crate::backend::{Found, Keys, NamedBy};
+use crate::error::Error;
+use crate::kms::{Answer, ErrorClass, Exception};
+use crate::layers::authorize::{Asked, on_answer};
+use crate::policy::{self, Decision, Kind};
+
+/// An answer, if the keys that it names are those that were judged, or the caller may use them too.
+pub(super) async fn released(
+    backend: &AwsBackend,
+    question: &Question<'_>,
+    asked: &Asked<'_>,
+    read: Read,
+) -> Result<Answer, Error> {
+    let Asked { context, input, keys, .. } = *asked;
+    let operation = input.operation();
+    let same = |found: &Option<Found>, told: &Option<Box<str>>| match (found, told) {
+        (Some(found), Some(told)) => {
+            let arn = found.key.arn();
+            // Some operations' answers have the bare id, says the documentation.
+            [arn.as_str(), arn.id().as_str()].contains(&&**told)
+        }
+        // No key was named, or the operation's answers name none: then it takes no alias that could lead elsewhere.
+        (None, _) | (_, None) => true,
+    };
+    if !keys.told_by_answer && same(&keys.main, &read.key) && same(&keys.source, &read.source_key) {
+        return Ok(read.answer);
+    }
+    backend.forget(question);
+    let fresh = |found: &Option<Found>, told: Option<Box<str>>| {
+        let by = found.as_ref().map_or(NamedBy::Ciphertext, |found| found.by.clone());
+        async move {
+            let Some(arn) = told else { return Ok(None) };
+            let found = backend.of_answer(question, keys.account, &arn, by).await;
+            found.map(Some).map_err(|unresolved| Error::unresolved(unresolved, operation))
+        }
+    };
+    let main = fresh(&keys.main, read.key).await?;
+    let source = fresh(&keys.source, read.source_key).await?;
+    let recorded = |found: &&Found| keys.iter().any(|judged| judged.key.arn() == found.key.arn());
+    for found in source.iter().chain(&main).filter(|found| !recorded(found)) {
+        context.draft.resource(found.key.arn());
+    }
+    let told = Keys { main, source, ..Keys::none(keys.account) };
+    on_answer(&Asked { keys: &told, ..*asked }).map_err(|refusal| {
+        context.draft.detail("the upstream used a key that the caller may not use: its answer was withheld");
+        // As where the upstream refuses: the key's state, too, is not for the caller to know.
+        if keys.told_by_answer { Exception::ciphertext_key_denied().into() } else { refusal }
+    })?;
+    Ok(read.answer)
+}
+
+/// What the client is told when an upstream refuses.
+pub(super) fn refused(
+    backend: &AwsBackend,
+    question: &Question<'_>,
+    asked: &Asked<'_>,
+    answer: Answer,
+    class: ErrorClass,
+) -> Result<Answer, Error> {
+    let Asked { context, input, keys, .. } = *asked;
+    if matches!(class, ErrorClass::InvalidCiphertext | ErrorClass::Throttling | ErrorClass::ServerFault) {
+        // They tell of no key.
+        return Ok(answer);
+    }
+    if matches!(class, ErrorClass::Key | ErrorClass::AccessDenied) {
+        // What it is about may have been changed since it was looked up.
+        backend.forget(question);
+    }
+    let failure = answer.forwarded.as_ref().and_then(|forwarded| forwarded.failure.as_ref());
+    let said = failure.map(|(name, message)| format!("{name}: {}", message.as_deref().unwrap_or_default()));
+    let said = said.unwrap_or_default();
+    if keys.told_by_answer {
+        // Which key it is about is not told, so neither is what is wrong with it.
+        return Err(Exception::ciphertext_key_denied().with_detail(said).into());
+    }
+    if class == ErrorClass::AccessDenied {
+        return Err(denied_to_caller(asked).with_detail(said).into());
+    }
+    if speaks_of_another_key(keys, &said) {
+        context.draft.detail(format!("an alias was pointed to another key while it was used: {said}"));
+        let fault = Fault::Broken("the alias was just pointed to another key".into());
+        return Err(Error::upstream(fault, input.operation()));
+    }
+    Ok(answer)
+}
+
+/// That the gateway may not, as if it had been said of the caller: where no key policy allows it.
+fn denied_to_caller(asked: &Asked<'_>) -> Exception {
+    let Asked { access_key, input, keys, .. } = *asked;
+    let permissions = input.operation().permissions();
+    let on_key = permissions.iter().find(|permission| matches!(permission.resource, Resource::Key(_)));
+    let action = on_key.or(permissions.first()).map_or("", |permission| permission.action);
+    let resource = keys.main.as_ref().map_or("*", |found| found.key.arn().as_str());
+    let (caller, decision) = (access_key.principal.arn.caller(), Decision::ImplicitDeny(Kind::Key));
+    Exception::access_denied(policy::denied_message(caller, action, policy::Subject::Resource(resource), &decision))
+}
+
+/// Whether an error names a key that is not among those that were judged, as it does when an alias leads elsewhere.
+fn speaks_of_another_key(keys: &Keys, said: &str) -> bool {
+    let by_alias = keys.iter().any(|found| matches!(found.by, NamedBy::Alias(_)));
+    by_alias && said.contains(":key/") && !keys.iter().any(|found| said.contains(found.key.arn().id().as_str()))
+}
