@@ -16,4 +16,4 @@ pub use in_flight::{AwaitedBody, BodyReservation, InFlight, InFlightCaps, Overlo
 pub use network::Network;
 pub use penalty::PeerPenalty;
 pub use quotas::{Charge, Limits, Quota, Quotas, Throttled};
-pub use share::{Admission, FairShare, Refused, Ticket, UpstreamShares};
+pub use share::{Refused, UpstreamShares};

@@ -37,7 +37,7 @@ const MOST_COST: u32 = 16;
 
 /// A budget of requests, shared by all workers.
 #[derive(Debug)]
-pub struct FairShare {
+pub(super) struct FairShare {
     tokens: Tokens,
     max_wait: Duration,
     /// Whether anybody waits. Only a hint for those who come: one that misses it takes a token out of turn.
@@ -55,7 +55,7 @@ struct Line {
 /// What becomes of a request that has just come.
 #[derive(Debug)]
 #[must_use = "a ticket that is dropped gives up its place"]
-pub enum Admission<'a> {
+pub(super) enum Admission<'a> {
     /// It may go on.
     Admitted,
     /// It may go on when this is done.
@@ -77,7 +77,7 @@ pub struct Refused {
 /// It is to be polled or dropped soon. Dropped, it gives up its place, or returns what it was granted.
 #[derive(Debug)]
 #[must_use = "a ticket that is dropped gives up its place"]
-pub struct Ticket<'a> {
+pub(super) struct Ticket<'a> {
     share: &'a FairShare,
     place: Place,
     cost: u32,
@@ -98,7 +98,7 @@ impl FairShare {
     /// A budget of which nothing is used yet. A rate that is no number or below 0.001 a second counts as that;
     /// `f64::INFINITY` is no limit.
     #[must_use]
-    pub fn new(per_second: f64) -> Self {
+    pub(super) fn new(per_second: f64) -> Self {
         Self::with_max_wait(per_second, MAX_WAIT)
     }
 
@@ -113,7 +113,7 @@ impl FairShare {
 
     /// Asks for `cost` tokens, from 1 to 16 (what is outside counts as the nearest): `ReEncrypt` between two keys is
     /// two requests for KMS. Does not block.
-    pub fn try_admit(&self, principal: Subject, cost: u32) -> Admission<'_> {
+    pub(super) fn try_admit(&self, principal: Subject, cost: u32) -> Admission<'_> {
         let cost = cost.clamp(1, MOST_COST);
         let now = Instant::now();
         if !self.busy.load(Ordering::Relaxed) && self.tokens.take(cost, now) {
@@ -122,21 +122,8 @@ impl FairShare {
         self.change(now, |line| self.join(line, principal, cost, now))
     }
 
-    /// Asks for `cost` tokens as [`FairShare::try_admit`] does, and waits for its turn.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`], at once if the turn would come too late, or after 100 ms if others have come meanwhile.
-    pub async fn admit(&self, principal: Subject, cost: u32) -> Result<(), Refused> {
-        match self.try_admit(principal, cost) {
-            Admission::Admitted => Ok(()),
-            Admission::Wait(ticket) => ticket.await,
-            Admission::Refused(refused) => Err(refused),
-        }
-    }
-
     /// Changes the rate, also for those that wait.
-    pub fn set_rate(&self, per_second: f64) {
+    pub(super) fn set_rate(&self, per_second: f64) {
         let now = Instant::now();
         self.tokens.set_rate(per_second, now);
         self.change(now, |line| line.driver = None);

@@ -12,7 +12,7 @@
 //!
 //! | Name | Kind | What it counts |
 //! |---|---|---|
-//! | `kmsgate_share_budget_per_second` | gauge | the budget of this replica as it is now |
+//! | `kmsgate_share_budget_per_second` | gauge | the budget of this replica as of the last request: what it recovers is counted by those that come |
 //! | `kmsgate_share_admitted_total` | counter | requests that were admitted, at once or after waiting |
 //! | `kmsgate_share_waited_total` | counter | requests that had to wait, whatever became of them |
 //! | `kmsgate_share_refused_total` | counter | requests that were refused, at once or after waiting |
@@ -34,7 +34,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::adaptive::Adaptive;
-pub use self::fair::{Admission, FairShare, Refused, Ticket};
+pub use self::fair::Refused;
+use self::fair::{Admission, FairShare};
 use self::meters::Meters;
 use super::Subject;
 
@@ -106,12 +107,6 @@ impl UpstreamShares {
             let budget = class.configured / f64::from(replicas.get());
             class.adapt(|adaptive| adaptive.set_budget(budget));
         }
-    }
-
-    /// Counts what lowered budgets have recovered. Requests do so themselves; for a gauge that is true while there are
-    /// none, call this now and then.
-    pub fn recover(&self) {
-        self.classes.iter().for_each(Class::recover_if_lowered);
     }
 }
 

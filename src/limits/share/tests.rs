@@ -93,7 +93,7 @@ async fn a_throttle_lowers_its_quota_alone_and_time_restores_it() {
     assert_eq!(exported(&handle, "upstream_throttled_total", "symmetric").to_string(), "2");
     assert_eq!(admitted(&shares, SYMMETRIC).await, 85, "15 at once, 70 within 100 ms");
     advance(Duration::from_millis(1_900)).await;
-    shares.recover();
+    shares.classes[SYMMETRIC].recover_if_lowered();
     assert_eq!(told(), ["800", "10"]);
     advance(Duration::from_secs(10)).await;
     assert!(shares.admit(SYMMETRIC, principal(), 1).await.is_ok());
@@ -107,6 +107,6 @@ async fn replicas_and_throttles_go_together() {
     shares.set_replicas(replicas(2));
     assert_eq!(budget(&handle, "symmetric").to_string(), "350");
     advance(Duration::from_secs(20)).await;
-    shares.recover();
+    shares.classes[SYMMETRIC].recover_if_lowered();
     assert_eq!(budget(&handle, "symmetric").to_string(), "500");
 }

@@ -16,6 +16,16 @@ use super::*;
 /// Longer than any machine takes for anything here: what ends after it was lost.
 const NEVER: Duration = Duration::from_mins(2);
 
+impl FairShare {
+    async fn admit(&self, principal: Subject, cost: u32) -> Result<(), Refused> {
+        match self.try_admit(principal, cost) {
+            Admission::Admitted => Ok(()),
+            Admission::Wait(ticket) => ticket.await,
+            Admission::Refused(refused) => Err(refused),
+        }
+    }
+}
+
 fn subject(number: usize) -> Subject {
     Subject::of(&number.to_string())
 }
