@@ -2,10 +2,14 @@
 
 use std::sync::OnceLock;
 
+use http::HeaderValue;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// A process counts once, however many gateways it runs.
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// The type of the text, as Prometheus has it (its exposition formats, version 0.0.4).
+pub(super) const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// Begins to count. What was made to count before this does not.
 pub fn begin() -> &'static PrometheusHandle {

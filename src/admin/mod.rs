@@ -1,7 +1,8 @@
 //! The probe listener: `/livez`, `/readyz` and `/metrics`, read-only, apart from the traffic of KMS.
 //!
-//! Liveness is the process alone; readiness says why it is not ready. Neither depends on AWS, so that a fault
-//! there does not restart every pod.
+//! Liveness is the process alone, so that no fault elsewhere restarts every pod. Readiness says why the gateway is not
+//! ready: it may fail for want of credentials, and not because KMS cannot be reached. Metrics are shown as they are: what
+//! counts is described where it counts, and all of it in the manual.
 //!
 //! A connection is for one probe and a few seconds. Who comes while all places are taken gets that of the oldest, so that
 //! silent connections keep no probe waiting.
@@ -35,7 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Probes and scrapers are few; a flood of them must not take the gateway's file descriptors.
 const MAX_CONNECTIONS: usize = 64;
 
-pub use metrics::begin as count;
+pub use metrics::begin as begin_metrics;
 
 /// Why the gateway is not ready; empty when it is.
 pub trait Readiness: Send + Sync + 'static {
@@ -75,7 +76,10 @@ async fn accept(listener: &TcpListener, readiness: &Arc<dyn Readiness>) {
 async fn connection(stream: TcpStream, readiness: Arc<dyn Readiness>) {
     let probes = ServiceBuilder::new()
         .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(SetResponseHeaderLayer::overriding(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        ))
         .service_fn(move |request: Request<hyper::body::Incoming>| {
             let readiness = Arc::clone(&readiness);
             async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), readiness).await) }
@@ -113,7 +117,11 @@ async fn answer(method: &Method, path: &str, readiness: Arc<dyn Readiness>) -> R
                 text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
             }
         }
-        "/metrics" => text(StatusCode::OK, metrics::begin().render()),
+        "/metrics" => {
+            let mut response = text(StatusCode::OK, metrics::begin().render());
+            response.headers_mut().insert(CONTENT_TYPE, metrics::CONTENT_TYPE);
+            response
+        }
         _ => text(StatusCode::NOT_FOUND, "there are /livez, /readyz and /metrics\n".into()),
     }
 }
@@ -141,6 +149,13 @@ mod tests {
         assert_eq!(status(&Method::GET, "/readyz", &unready).await, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(status(&Method::GET, "/livez", &unready).await, StatusCode::OK);
         assert_eq!(status(&Method::GET, "/readyz", &[]).await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn metrics_are_shown_in_the_format_of_prometheus_also_while_the_gateway_is_not_ready() {
+        let response = answer(&Method::GET, "/metrics", Arc::new(Reasons(vec!["draining".into()]))).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8");
     }
 
     #[tokio::test]

@@ -44,8 +44,8 @@ pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
     if config.listen.danger_plaintext_listener && config.listen.tls.is_none() {
         tracing::warn!(address = %config.listen.address, "danger_plaintext_listener: clients are served without TLS");
     }
-    // Before anything is made that counts.
-    admin::count();
+    // Counters that are made before this count nothing.
+    admin::begin_metrics();
     let backend = match backend(&config, log) {
         Ok(backend) => backend,
         Err(code) => return code,
