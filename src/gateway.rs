@@ -82,5 +82,6 @@ where
         .layer(StepLayer(Authorize))
         // After authorization: what a policy refuses uses up nobody's quota.
         .layer(RateLimitLayer(Arc::clone(&limits)))
+        // Answers from the store, or forwards and judges what comes back by the key that was used.
         .service(BackendService::new(backend, limits))
 }

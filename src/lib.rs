@@ -6,13 +6,14 @@
 //!
 //! What the layers ask is pure, without sockets or configuration: [`sigv4`] verifies signatures, [`kms`] reads and
 //! writes the wire, [`policy`] judges, [`grants`] finds the grant that allows, [`limits`] counts, [`audit`] writes the
-//! record. The values they share are in
-//! [`aws`], spelled as AWS spells them; [`clock`], [`random`] and [`secret`] are what they stand on. [`backend`] is the
-//! KMS itself, with key material, cryptography and store; or the way to one that has the keys, by a signature of the
-//! gateway's own.
+//! record. The values they share are in [`aws`], spelled as AWS spells them; [`clock`], [`random`] and [`secret`] are
+//! what they stand on.
+//!
+//! [`backend`] answers. [`backend::local`] is the KMS itself, with key material, cryptography and store;
+//! [`backend::aws`] is the way to one that has the keys, by a signature of the gateway's own.
 //!
 //! Around them: [`config`] and [`credentials`] read the operator's files and name every fault ([`faults`]), [`state`] is
-//! what both come to, [`server`] holds connections, [`admin`] answers probes, [`app`] puts it all together and [`cli`]
+//! what both come to, [`server`] holds connections, [`admin`] answers probes and shows metrics, [`app`] puts it all together and [`cli`]
 //! starts it. [`manual`] holds what is too long for a comment: policies, forwarding, the threat model, known attacks.
 //!
 //! Which module may import which is the table in `tests/structure/imports.rs`.

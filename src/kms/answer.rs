@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::aws::KeyMaterialId;
 
-/// A successful answer.
+/// An answer to be let out: what the call came to, or an upstream's error in its own words.
 #[derive(Clone, Default)]
 pub struct Answer {
     /// The body: JSON, or nothing for operations without an output.
@@ -19,7 +19,7 @@ pub struct Answer {
     pub source_key_material_id: Option<KeyMaterialId>,
     /// The record's `responseElements`, a JSON object; `None` is written as `null`.
     pub response_elements: Option<String>,
-    /// The grant that the call took away, for the record's `additionalEventData`.
+    /// The grant that the call took away, or at an upstream made, for the record's `additionalEventData`.
     pub grant_id: Option<Box<str>>,
     /// The ARN of the key that the call made, for the record's `resources`.
     pub created: Option<Arc<str>>,

@@ -3,6 +3,9 @@
 //! A layer that only turns one stage into the next, without waiting, is a [`Step`]: a plain method that
 //! either earns the next stage or refuses. [`StepLayer`] is tower's plumbing around it, written once. A layer
 //! that waits, or that works on the answer too, has a `Service` of its own.
+//!
+//! Where the keys are shows in three layers alone: `parse`, which leaves constraints to an upstream; `resolve`, which may
+//! have to ask it; and `backend`, which answers by the embedded store, or by `forward`.
 
 mod audit;
 mod authenticate;

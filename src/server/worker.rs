@@ -61,8 +61,8 @@ struct Accepted {
 }
 
 impl Workers {
-    /// Starts `count` threads, which hold no more connections than `caps`. Each calls `worker` on its own runtime, so that what
-    /// it makes is its own. Once this is dropped they end with their last connection, at the latest in
+    /// Starts `count` threads, which hold no more connections than `caps`. Each calls `worker` on its own runtime, so
+    /// that what it makes is its own. Once this is dropped they end with their last connection, at the latest in
     /// [`Phase::Cut`].
     ///
     /// # Errors

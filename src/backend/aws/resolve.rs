@@ -163,6 +163,7 @@ impl AwsBackend {
             Named { upstream, owner: arn.account(), member, name: Name::Arn(arn), by: NamedBy::Key, fresh: false };
         let key = match self.known(question, &name) {
             Some(outcome) => outcome,
+            // Not charged to the caller's quota: the request was, and KMS has done its work.
             None => self.look_up(question, &name).await,
         };
         Ok(Found { key: Key::Aws(key.map_err(|unknown| worded(unknown, question, member, name.owner))?), by })
