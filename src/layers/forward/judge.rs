@@ -21,31 +21,39 @@ pub(super) async fn released(
     asked: &Asked<'_>,
     read: Read,
 ) -> Result<Answer, Error> {
-    let Asked { context, input, keys, .. } = *asked;
-    let operation = input.operation();
-    let same = |found: &Option<Found>, told: &Option<Box<str>>| match (found, told) {
+    let keys = asked.keys;
+    let is_judged =
+        is_named(keys.main.as_ref(), read.key.as_deref()) && is_named(keys.source.as_ref(), read.source_key.as_deref());
+    if is_judged && !keys.told_by_answer {
+        return Ok(read.answer);
+    }
+    released_afresh(backend, question, asked, read).await
+}
+
+/// Whether an answer says that it used the key that was judged.
+fn is_named(judged: Option<&Found>, told: Option<&str>) -> bool {
+    match (judged, told) {
         (Some(found), Some(told)) => {
             let arn = found.key.arn();
             // Some operations' answers have the bare id, says the documentation.
-            [arn.as_str(), arn.id().as_str()].contains(&&**told)
+            [arn.as_str(), arn.id().as_str()].contains(&told)
         }
         // No key was named, or the operation's answers name none: then it takes no alias that could lead elsewhere.
         (None, _) | (_, None) => true,
-    };
-    if !keys.told_by_answer && same(&keys.main, &read.key) && same(&keys.source, &read.source_key) {
-        return Ok(read.answer);
     }
+}
+
+/// An answer, if the caller may use the keys that it names, whatever the request was judged by.
+async fn released_afresh(
+    backend: &AwsBackend,
+    question: &Question<'_>,
+    asked: &Asked<'_>,
+    read: Read,
+) -> Result<Answer, Error> {
+    let Asked { context, keys, .. } = *asked;
     backend.forget(question);
-    let fresh = |found: &Option<Found>, told: Option<Box<str>>| {
-        let by = found.as_ref().map_or(NamedBy::Ciphertext, |found| found.by.clone());
-        async move {
-            let Some(arn) = told else { return Ok(None) };
-            let found = backend.of_answer(question, keys.account, &arn, by).await;
-            found.map(Some).map_err(|unresolved| Error::unresolved(unresolved, operation))
-        }
-    };
-    let main = fresh(&keys.main, read.key).await?;
-    let source = fresh(&keys.source, read.source_key).await?;
+    let main = used(backend, question, keys, keys.main.as_ref(), read.key).await?;
+    let source = used(backend, question, keys, keys.source.as_ref(), read.source_key).await?;
     let recorded = |found: &&Found| keys.iter().any(|judged| judged.key.arn() == found.key.arn());
     for found in source.iter().chain(&main).filter(|found| !recorded(found)) {
         context.draft.resource(found.key.arn());
@@ -57,6 +65,20 @@ pub(super) async fn released(
         if keys.told_by_answer { Exception::ciphertext_key_denied().into() } else { refusal }
     })?;
     Ok(read.answer)
+}
+
+/// The key that an answer names in place of the one that was judged, as the request named that.
+async fn used(
+    backend: &AwsBackend,
+    question: &Question<'_>,
+    keys: &Keys,
+    judged: Option<&Found>,
+    told: Option<Box<str>>,
+) -> Result<Option<Found>, Error> {
+    let Some(arn) = told else { return Ok(None) };
+    let by = judged.map_or(NamedBy::Ciphertext, |found| found.by.clone());
+    let found = backend.of_answer(question, keys.account, &arn, by).await;
+    found.map(Some).map_err(|unresolved| Error::unresolved(unresolved, question.input.operation()))
 }
 
 /// What the client is told when an upstream refuses.
