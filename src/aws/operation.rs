@@ -296,6 +296,12 @@ impl Operation {
         self.row().flags & MUTATING != 0
     }
 
+    /// Whether the call makes a key, which is then the one that its answer names.
+    #[must_use]
+    pub const fn makes_key(self) -> bool {
+        matches!(self, Self::CreateKey | Self::ReplicateKey)
+    }
+
     /// Whether the same call may be made twice without harm, so that one without an answer may be sent again.
     #[must_use]
     pub const fn repeatable(self) -> bool {

@@ -71,8 +71,7 @@ pub(super) struct Asked<'r> {
 fn leave(asked: &Asked<'_>, tokens: Result<Tokens, Exception>) -> Result<Leave, Error> {
     let Asked { input, keys, .. } = *asked;
     let operation = input.operation();
-    let makes_key = matches!(operation, Operation::CreateKey | Operation::ReplicateKey);
-    let tagging = (makes_key && input.tags(Member::Tags).next().is_some()).then_some(&TAG_NEW_KEY);
+    let tagging = (operation.makes_key() && input.tags(Member::Tags).next().is_some()).then_some(&TAG_NEW_KEY);
     // What cannot be a token adds nothing, and is refused below.
     let (tokens, unusable) = tokens.map_or_else(|error| (Tokens::default(), Some(error)), |tokens| (tokens, None));
     let questions = || {

@@ -56,8 +56,7 @@ pub(super) fn needed(record: &Record, operation: Operation) -> Option<Vec<Needed
         };
         all.push(Needed { action: permission.action, resource, named_by });
     }
-    let makes_key = matches!(operation, Operation::CreateKey | Operation::ReplicateKey);
-    if makes_key && record.parameter("tags").as_array().is_some_and(|tags| !tags.is_empty()) {
+    if operation.makes_key() && record.parameter("tags").as_array().is_some_and(|tags| !tags.is_empty()) {
         // The key had no ARN yet.
         all.push(Needed { action: "kms:TagResource", resource: "*", named_by: None });
     }

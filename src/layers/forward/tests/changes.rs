@@ -6,6 +6,8 @@ use tower::Service;
 use super::super::super::BackendService;
 use super::*;
 use crate::backend::Backend;
+use crate::backend::aws::testing::{ACCOUNT, REGION, settings};
+use crate::clock::Clock;
 
 fn service(forwarding: &Forwarding) -> BackendService {
     BackendService::new(Backend::Aws((**forwarding).clone()), unlimited())
@@ -97,4 +99,21 @@ async fn the_alias_of_a_change_is_looked_up_just_before_it() {
     assert_eq!(kms.asked(), ["DescribeKey", "DeleteAlias", "DescribeKey", "DeleteAlias"]);
     let record = world.last_record();
     assert_eq!(resources(&record), ["arn:aws:kms:us-east-1:111122223333:alias/orders", KEY]);
+}
+
+#[tokio::test]
+async fn a_replica_that_was_made_is_told_to_who_may_replicate_its_key_and_recorded_as_one_of_that() {
+    const PRIMARY: &str = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
+    let replica = PRIMARY.replace("us-east-1", "eu-west-1");
+    let made = Reply::ok(&json!({"ReplicaKeyMetadata": {"Arn": replica}, "ReplicaPolicy": "{}"}));
+    let kms = TestKms::replying([made]).await;
+    let makes_keys = json!({"Effect": "Allow", "Action": "kms:CreateKey", "Resource": "*"});
+    let world = World::with_policy(json!([statement("kms:ReplicateKey", PRIMARY), makes_keys]));
+    let both = settings([kms.of(ACCOUNT, REGION), kms.of(ACCOUNT, "eu-west-1")]);
+    let forwarding = Forwarding::by(&both, false, &Clock::Manual(world.clock.clone())).await;
+    let body = json!({"KeyId": PRIMARY, "ReplicaRegion": "eu-west-1"});
+    let answer = world.forwarded(&forwarding, "ReplicateKey", &body).await;
+    let record = world.last_record();
+    assert!(answer.is_ok(), "{record:#}");
+    assert_eq!((kms.asked().len(), resources(&record)), (1, vec![PRIMARY]));
 }
