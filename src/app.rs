@@ -162,8 +162,6 @@ impl App {
         let audit = Arc::new(audit_writer(&config.audit)?);
         let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.regions, config.account);
         backend.record_in(&audit);
-        let (limits, penalty) =
-            (Arc::new(ArcSwap::from_pointee(Limits::new(&config.limits))), PeerPenalty::new(clock.clone()));
         let shared = Shared {
             state: Arc::new(ArcSwap::from_pointee(Snapshot::new(config, listening.gateway, 0)?)),
             clock: clock.clone(),
@@ -171,8 +169,8 @@ impl App {
                 Some(console) => recorder.with_console(console),
                 None => recorder,
             }),
-            limits,
-            penalty: Arc::new(penalty),
+            limits: Arc::new(ArcSwap::from_pointee(Limits::new(&config.limits))),
+            penalty: Arc::new(PeerPenalty::new(clock)),
             request_timeout: config.server.request_timeout,
             body_read_timeout: config.server.body_read_timeout,
         };

@@ -1,7 +1,8 @@
 //! The backend that forwards: the keys live in AWS KMS, or in another KMS that speaks its protocol.
 //!
-//! It holds the only credentials that AWS knows. What the layers before it have allowed is signed anew and sent as it
-//! came; what comes back is checked against what was allowed before it is let out.
+//! It holds the only credentials that AWS knows. Two layers use it: `resolve` has it find keys, and `forward` has it send
+//! what was allowed, signed anew and otherwise as it came. It judges nobody: whether an answer is let out is for `forward`
+//! to say. Nothing of a client's head is sent.
 //!
 //! [`Upstreams`] is what all workers share: for each upstream its credentials, its clock, its quota, its look-ups and how
 //! well it is. [`AwsBackend`] is the same with the connections of one worker.
