@@ -12,7 +12,7 @@
 //! - The key is not here, or none of its versions is the one that the blob names: `InvalidCiphertextException`.
 //! - The key and the version are here, but the caller may not use the key: the same, to the byte. The layer that
 //!   authorizes judges such a key before all else that could be refused for another reason
-//!   ([`Found::hidden`](super::Found::hidden)); a bad grant token, or `ReEncrypt`'s other permission, would tell.
+//!   ([`Found::hidden`](crate::backend::Found::hidden)); a bad grant token, or `ReEncrypt`'s other permission, would tell.
 //! - The caller may use it: it is opened as any other. Was it made by hand, its commitment is wrong, and that is
 //!   `InvalidCiphertextException` once more. The key's state comes first as always, to someone who may know it.
 //!

@@ -73,7 +73,7 @@ impl UpstreamShares {
     }
 
     /// Asks for leave to make `cost` requests of `class` for `principal`, and waits for it if it comes within
-    /// 100 ms. What cost is, says [`FairShare::try_admit`].
+    /// 100 ms. A `cost` outside of 1 to 16 counts as the nearest of these.
     ///
     /// # Errors
     ///
