@@ -34,3 +34,19 @@ pub enum Fault {
     #[error("the principal's part of the upstream's quota is used up")]
     ShareUsedUp,
 }
+
+impl Fault {
+    /// Whether the request may have been carried out all the same.
+    #[must_use]
+    pub const fn leaves_open(&self) -> bool {
+        match self {
+            Self::TimedOut(_) | Self::Broken(_) | Self::NotKms(_) => true,
+            Self::CircuitOpen
+            | Self::NoCredentials(_)
+            | Self::Unreachable(_)
+            | Self::Rejected(_)
+            | Self::Throttled
+            | Self::ShareUsedUp => false,
+        }
+    }
+}

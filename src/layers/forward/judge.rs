@@ -6,13 +6,16 @@
 //! Architecture invariant: no answer is let out but about a key that the caller may use.
 
 use super::read::Read;
-use crate::aws::Resource;
+use crate::aws::{KeyArn, Resource};
 use crate::backend::aws::{AwsBackend, Fault, Question};
 use crate::backend::{Found, Keys, NamedBy};
 use crate::error::Error;
 use crate::kms::{Answer, ErrorClass, Exception};
 use crate::layers::authorize::{Asked, on_answer};
 use crate::policy::{self, Decision, Kind};
+
+/// What the record says where a client was not told what it could have had.
+const WITHHELD: &str = "its answer was withheld";
 
 /// An answer, if the keys that it names are those that were judged, or the caller may use them too.
 pub(super) async fn released(
@@ -22,12 +25,17 @@ pub(super) async fn released(
     read: Read,
 ) -> Result<Answer, Error> {
     let keys = asked.keys;
+    if asked.input.operation().mutating() {
+        // It is done, to the key that was judged: nothing that changes takes an alias.
+        return Ok(read.answer);
+    }
     let is_judged =
         is_named(keys.main.as_ref(), read.key.as_deref()) && is_named(keys.source.as_ref(), read.source_key.as_deref());
     if is_judged && !keys.told_by_answer {
         return Ok(read.answer);
     }
-    released_afresh(backend, question, asked, read).await
+    // Rare, and large: it must not make every request's future as large.
+    Box::pin(released_afresh(backend, question, asked, read)).await
 }
 
 /// Whether an answer says that it used the key that was judged.
@@ -52,33 +60,52 @@ async fn released_afresh(
 ) -> Result<Answer, Error> {
     let Asked { context, keys, .. } = *asked;
     backend.forget(question);
-    let main = used(backend, question, keys, keys.main.as_ref(), read.key).await?;
-    let source = used(backend, question, keys, keys.source.as_ref(), read.source_key).await?;
+    let main = used(backend, question, asked, keys.main.as_ref(), read.key).await?;
+    let source = used(backend, question, asked, keys.source.as_ref(), read.source_key).await?;
     let recorded = |found: &&Found| keys.iter().any(|judged| judged.key.arn() == found.key.arn());
     for found in source.iter().chain(&main).filter(|found| !recorded(found)) {
         context.draft.resource(found.key.arn());
     }
     let told = Keys { main, source, ..Keys::none(keys.account) };
     on_answer(&Asked { keys: &told, ..*asked }).map_err(|refusal| {
-        context.draft.detail("the upstream used a key that the caller may not use: its answer was withheld");
+        context.draft.detail(format!("the upstream used a key that the caller may not use: {WITHHELD}"));
         // As where the upstream refuses: the key's state, too, is not for the caller to know.
         if keys.told_by_answer { Exception::ciphertext_key_denied().into() } else { refusal }
     })?;
+    if keys.told_by_answer {
+        charge_late(question, asked, &told)?;
+    }
     Ok(read.answer)
+}
+
+/// Charges the quotas of the keys that are known only now: without that, whoever leaves out their names would have no
+/// such quota.
+fn charge_late(question: &Question<'_>, asked: &Asked<'_>, told: &Keys) -> Result<(), Error> {
+    let limits = question.limits.load();
+    let charged = |key: &KeyArn| asked.keys.iter().any(|found| found.key.arn() == key);
+    let mut late = told.iter().filter(|found| !charged(found.key.arn()));
+    late.try_for_each(|found| limits.check_key(found.key.quota())).map_err(|throttled| {
+        asked.context.draft.limiter(throttled.limiter);
+        asked.context.draft.detail(WITHHELD);
+        Error::Throttled(throttled.limiter)
+    })
 }
 
 /// The key that an answer names in place of the one that was judged, as the request named that.
 async fn used(
     backend: &AwsBackend,
     question: &Question<'_>,
-    keys: &Keys,
+    asked: &Asked<'_>,
     judged: Option<&Found>,
     told: Option<Box<str>>,
 ) -> Result<Option<Found>, Error> {
     let Some(arn) = told else { return Ok(None) };
     let by = judged.map_or(NamedBy::Ciphertext, |found| found.by.clone());
-    let found = backend.of_answer(question, keys.account, &arn, by).await;
-    found.map(Some).map_err(|unresolved| Error::unresolved(unresolved, question.input.operation()))
+    let found = backend.of_answer(question, asked.keys.account, &arn, by).await;
+    found.map(Some).map_err(|unresolved| {
+        asked.context.draft.detail(format!("{WITHHELD}: {unresolved}"));
+        Error::unresolved(unresolved, question.input.operation())
+    })
 }
 
 /// What the client is told when an upstream refuses.
@@ -86,34 +113,52 @@ pub(super) fn refused(
     backend: &AwsBackend,
     question: &Question<'_>,
     asked: &Asked<'_>,
-    answer: Answer,
+    mut read: Read,
     class: ErrorClass,
 ) -> Result<Answer, Error> {
     let Asked { context, input, keys, .. } = *asked;
+    let said = Said::take(asked, &mut read.answer);
     if matches!(class, ErrorClass::InvalidCiphertext | ErrorClass::Throttling | ErrorClass::ServerFault) {
         // They tell of no key.
-        return Ok(answer);
+        return Ok(read.answer);
     }
     if matches!(class, ErrorClass::Key | ErrorClass::AccessDenied) {
         // What it is about may have been changed since it was looked up.
         backend.forget(question);
     }
-    let failure = answer.forwarded.as_ref().and_then(|forwarded| forwarded.failure.as_ref());
-    let said = failure.map(|(name, message)| format!("{name}: {}", message.as_deref().unwrap_or_default()));
-    let said = said.unwrap_or_default();
     if keys.told_by_answer {
         // Which key it is about is not told, so neither is what is wrong with it.
-        return Err(Exception::ciphertext_key_denied().with_detail(said).into());
+        return Err(Exception::ciphertext_key_denied().with_detail(said.recorded).into());
     }
     if class == ErrorClass::AccessDenied {
-        return Err(denied_to_caller(asked).with_detail(said).into());
+        return Err(denied_to_caller(asked).with_detail(said.recorded).into());
     }
-    if speaks_of_another_key(keys, &said) {
+    if said.of_another_key {
+        let said = said.recorded;
         context.draft.detail(format!("an alias was pointed to another key while it was used: {said}"));
         let fault = Fault::Broken("the alias was just pointed to another key".into());
         return Err(Error::upstream(fault, input.operation()));
     }
-    Ok(answer)
+    Ok(read.answer)
+}
+
+/// What an error says, as far as the record may have it.
+struct Said {
+    recorded: String,
+    of_another_key: bool,
+}
+
+impl Said {
+    /// Takes what may not be recorded out of the error's text. The body, which is the client's, has it as it is.
+    fn take(asked: &Asked<'_>, answer: &mut Answer) -> Self {
+        let failure = answer.forwarded.as_mut().and_then(|forwarded| forwarded.failure.as_mut());
+        let Some((name, message)) = failure else { return Self { recorded: String::new(), of_another_key: false } };
+        let text = message.take().unwrap_or_default();
+        let kept = asked.input.without_secrets(&text);
+        let recorded = format!("{name}: {kept}");
+        *message = (!kept.is_empty()).then(|| kept.into());
+        Self { recorded, of_another_key: speaks_of_another_key(asked.keys, &text) }
+    }
 }
 
 /// That the gateway may not, as if it had been said of the caller: where no key policy allows it.
