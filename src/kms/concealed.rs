@@ -75,13 +75,18 @@ mod tests {
         for (operation, body, text, expected) in [
             (
                 Op::Encrypt,
-                json!({"Plaintext": "c2VjcmV0LXRleHQ="}),
+                json!({"KeyId": "k", "Plaintext": "c2VjcmV0LXRleHQ="}),
                 "'c2VjcmV0LXRleHQ=' or 'secret-text'",
                 "'***' or '***'",
             ),
-            (Op::Encrypt, json!({"Plaintext": "YQ=="}), "a 'YQ=='", "a '***'"),
+            (Op::Encrypt, json!({"KeyId": "k", "Plaintext": "YQ=="}), "a 'YQ=='", "a '***'"),
             (Op::Encrypt, json!({"Plaintext": "", "KeyId": "key"}), "the key", "the key"),
-            (Op::DescribeKey, json!({"GrantTokens": ["one", "two"]}), "[one, two, three]", "[***, ***, three]"),
+            (
+                Op::DescribeKey,
+                json!({"KeyId": "k", "GrantTokens": ["one", "two"]}),
+                "[one, two, three]",
+                "[***, ***, three]",
+            ),
             (Op::RetireGrant, json!({"GrantToken": "one"}), "one", "***"),
             (Op::UpdateCustomKeyStore, json!({"KeyStorePassword": "drowssap"}), "drowssap!", "***!"),
             (

@@ -87,10 +87,9 @@ impl AwsBackend {
                         pass.failed(Instant::now());
                     }
                     if mem::take(&mut may_be_repeated) && does_no_harm_twice(call.operation, &failure) {
-                        // It counts once more.
-                        if upstream.admit(call).await.is_ok() {
-                            continue;
-                        }
+                        // It counts once more, as far as there is room: it is rare, and what it is for was admitted.
+                        let _ = upstream.admit(call).await;
+                        continue;
                     }
                     return Err(failure.into());
                 }
@@ -106,7 +105,9 @@ impl AwsBackend {
             pass.succeeded();
             match upstream.learn(call, &signed, &answer, response.headers()) {
                 Learnt::Nothing => return Ok(read(&answer, &response)),
-                Learnt::TheTime if mem::take(&mut may_be_repeated) => upstream.admit(call).await?,
+                Learnt::TheTime if mem::take(&mut may_be_repeated) => {
+                    let _ = upstream.admit(call).await;
+                }
                 Learnt::TheTime => return Err(Fault::Rejected("it calls the time of the signature wrong".into())),
                 Learnt::NotUs(said) => {
                     upstream.unusable.rejected.increment(1);
