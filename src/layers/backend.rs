@@ -108,7 +108,7 @@ impl Service<Admitted> for BackendService {
             Backend::Local(local) => self.locally(local, admitted.authorized),
             Backend::Aws(aws) => {
                 let limits = Arc::clone(&self.limits);
-                Either::Right(Box::pin(forward(aws.clone(), limits, admitted)))
+                Either::Right(forward(aws.clone(), limits, admitted))
             }
         }
     }

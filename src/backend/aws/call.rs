@@ -79,7 +79,7 @@ impl AwsBackend {
         loop {
             let pass = upstream.breaker.admit(Instant::now()).map_err(|_| Fault::CircuitOpen)?;
             let (request, signed) = upstream.sign(call)?;
-            let response = match transport.send(request, deadline).await {
+            let response = match Box::pin(transport.send(request, deadline)).await {
                 Ok(response) => response,
                 Err(failure) => {
                     // That all of our own connections are in use says nothing of the upstream.

@@ -17,25 +17,14 @@ use crate::policy::{self, Decision, Kind};
 /// What the record says where a client was not told what it could have had.
 const WITHHELD: &str = "its answer was withheld";
 
-/// An answer, if the keys that it names are those that were judged, or the caller may use them too.
-pub(super) async fn released(
-    backend: &AwsBackend,
-    question: &Question<'_>,
-    asked: &Asked<'_>,
-    read: Read,
-) -> Result<Answer, Error> {
+/// Whether an answer is about the keys that the request was judged by; else it is judged by [`released_afresh`].
+pub(super) fn is_as_judged(asked: &Asked<'_>, read: &Read) -> bool {
     let keys = asked.keys;
-    if asked.input.operation().mutating() {
-        // It is done, to the key that was judged: nothing that changes takes an alias.
-        return Ok(read.answer);
-    }
-    let is_judged =
-        is_named(keys.main.as_ref(), read.key.as_deref()) && is_named(keys.source.as_ref(), read.source_key.as_deref());
-    if is_judged && !keys.told_by_answer {
-        return Ok(read.answer);
-    }
-    // Rare, and large: it must not make every request's future as large.
-    Box::pin(released_afresh(backend, question, asked, read)).await
+    // What changes something is done, to the key that was judged: it takes no alias.
+    asked.input.operation().mutating()
+        || !keys.told_by_answer
+            && is_named(keys.main.as_ref(), read.key.as_deref())
+            && is_named(keys.source.as_ref(), read.source_key.as_deref())
 }
 
 /// Whether an answer says that it used the key that was judged.
@@ -52,7 +41,7 @@ fn is_named(judged: Option<&Found>, told: Option<&str>) -> bool {
 }
 
 /// An answer, if the caller may use the keys that it names, whatever the request was judged by.
-async fn released_afresh(
+pub(super) async fn released_afresh(
     backend: &AwsBackend,
     question: &Question<'_>,
     asked: &Asked<'_>,

@@ -31,9 +31,9 @@ pub(super) struct Connection {
 /// What became of a request that was given to a connection.
 pub(super) enum Sent {
     /// Its answer's head is there.
-    Answered(Response<Incoming>),
+    Answered(Box<Response<Incoming>>),
     /// The connection had ended: not a byte of the request was written, and here it is again.
-    Returned(Request<Full<Bytes>>, Failure),
+    Returned(Box<Request<Full<Bytes>>>, Failure),
     /// The connection broke with the request on it, or brought what is no answer.
     Failed(Failure),
 }
@@ -93,13 +93,13 @@ impl Sent {
             // It was not asked for, and what comes after it would not be HTTP.
             return Self::Failed(Failure::new(FailureKind::Unreadable, "the answer switches protocols"));
         }
-        Self::Answered(answer)
+        Self::Answered(Box::new(answer))
     }
 
     fn by(mut error: TrySendError<Request<Full<Bytes>>>) -> Self {
         let Some(request) = error.take_message() else { return Self::Failed(failed(&error.into_error())) };
         let failure = Failure::of(FailureKind::NotSent, "the connection had ended", &error.into_error());
-        Self::Returned(request, failure)
+        Self::Returned(Box::new(request), failure)
     }
 }
 

@@ -107,8 +107,9 @@ impl Transport {
         request: Request<Full<Bytes>>,
         deadline: Instant,
     ) -> impl Future<Output = Result<Response<Bytes>, Failure>> + Send + '_ {
-        // Not an `async fn`, whose future would have a place of its own for the request.
-        self.exchange(request, deadline).inspect_err(|failure| self.counts.failed(failure.kind()))
+        // Not an `async fn`, whose future would have a place of its own for the request; in a box, because each step that it
+        // passes through has one.
+        self.exchange(Box::new(request), deadline).inspect_err(|failure| self.counts.failed(failure.kind()))
     }
 
     /// Makes connections until `connections` are idle, all at once, before anybody asks; no more than are kept.
@@ -134,7 +135,11 @@ impl Transport {
         }
     }
 
-    async fn exchange(&self, mut request: Request<Full<Bytes>>, deadline: Instant) -> Result<Response<Bytes>, Failure> {
+    async fn exchange(
+        &self,
+        mut request: Box<Request<Full<Bytes>>>,
+        deadline: Instant,
+    ) -> Result<Response<Bytes>, Failure> {
         let mut timer = pin!(Timer::default());
         let _turn = self.turn(timer.as_mut(), deadline).await?;
         loop {
@@ -146,7 +151,7 @@ impl Transport {
                 None => (self.connect(timer.as_mut(), deadline).await?, Instant::now()),
             };
             let until = deadline.min(now + self.timeouts.first_byte);
-            let Ok(sent) = timer.as_mut().bound(until, connection.send(request)).await else {
+            let Ok(sent) = timer.as_mut().bound(until, Box::pin(connection.send(*request))).await else {
                 return Err(late(until < deadline));
             };
             match sent {
@@ -162,7 +167,7 @@ impl Transport {
     /// The rest of an answer; then the connection is the next request's.
     async fn read(
         &self,
-        answer: Response<hyper::body::Incoming>,
+        answer: Box<Response<hyper::body::Incoming>>,
         connection: Connection,
         timer: Pin<&mut Timer>,
         deadline: Instant,
