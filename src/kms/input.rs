@@ -32,8 +32,8 @@ impl Input {
 
     /// Reads `body` as a request for `operation` that KMS itself will answer: it keeps its own bounds, which may be
     /// wider than those known here. A text may be of any length and no value of its enum, and what is required may be
-    /// missing: whoever judges by a member must be ready for all that. What names a key or an alias is held to its bounds
-    /// here too, for it has to be looked up.
+    /// missing: whoever judges by a member must be ready for all that. What names a key, an alias or a region is held to its
+    /// bounds here too, for it has to be looked up.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl Input {
     /// KMS ignores and another might not: no request is read in two ways. `ValidationException` for a `null` in a list
     /// or map, for which no value stands here, and, of all that is broken, where a key's name is.
     pub fn parse_to_forward(operation: Operation, body: &[u8]) -> Result<Self, Exception> {
-        let names = [operation.key(), operation.source(), Some(Member::AliasName)];
+        let names = [operation.key(), operation.source(), Some(Member::AliasName), Some(Member::ReplicaRegion)];
         Self::read(operation, body, Readers::Upstream, |fields, members, faults| {
             validation::check_if(|member| names.contains(&Some(member)), fields, members, faults);
         })

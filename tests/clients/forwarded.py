@@ -37,11 +37,15 @@ DIFFERENCES = [
         lambda case: names_no_source(case) and case.code not in {None, "InvalidCiphertextException", *OF_THE_FRONT},
         frozenset({"AccessDeniedException"}),
     ),
-    # A key that is missing in the request, or named by what is no name, would better be refused as KMS does.
     Difference(
         "the upstream keeps the bounds, and is asked last: what is wrong with keys and tokens is told before",
         lambda case: case.code == "ValidationException",
-        frozenset({"AccessDeniedException", "NotFoundException", "InvalidGrantTokenException"}),
+        frozenset({"NotFoundException", "InvalidGrantTokenException"}),
+    ),
+    Difference(
+        "an upstream might take a name for another that differs from it in case alone",
+        lambda case: case.name == "a name that is told apart by case",
+        frozenset({"SerializationException"}),
     ),
     Difference(
         "a region that is not served is refused, whatever the upstream would say",

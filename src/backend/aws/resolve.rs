@@ -314,11 +314,7 @@ fn names_one_grant(input: &Input) -> Result<(), Exception> {
 /// The alias that a call is about has no other name: by an ARN or an id one alias would be judged and another changed.
 fn alias_of_its_own(input: &Input) -> Result<(), Exception> {
     let Some(name) = input.string(Member::AliasName) else { return Ok(()) };
-    if name.starts_with("alias/") {
-        bounded(name)
-    } else {
-        Err(Exception::validation("Alias must start with the prefix \"alias/\"."))
-    }
+    if name.starts_with("alias/") { bounded(name) } else { Err(Exception::alias_without_prefix()) }
 }
 
 fn bounded(name: &str) -> Result<(), Exception> {
