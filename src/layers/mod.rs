@@ -27,6 +27,7 @@ mod resolve;
 mod testing;
 
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
@@ -55,6 +56,12 @@ use crate::kms::Answer;
 pub trait Inner<Stage>: Service<Stage, Response = Answer, Error = Error> {}
 
 impl<Stage, S: Service<Stage, Response = Answer, Error = Error>> Inner<Stage> for S {}
+
+/// Refused at once, or passed on.
+type AtOnce<F> = Either<Ready<Result<Answer, Error>>, F>;
+
+/// [`AtOnce`], or after a wait. Only a request that waits pays for a box.
+type AtOnceOrLater<F> = Either<AtOnce<F>, Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>;
 
 /// One step of the way: earns the next stage or refuses, without waiting.
 pub trait Step<In> {
@@ -95,7 +102,7 @@ where
 {
     type Response = Answer;
     type Error = Error;
-    type Future = Either<Ready<Result<Answer, Error>>, S::Future>;
+    type Future = AtOnce<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)

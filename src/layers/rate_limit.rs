@@ -1,8 +1,7 @@
 //! Charges a request to its quotas. Behind authorization: what a policy refuses uses up nobody's quota.
 
-use std::future::{Future, Ready, ready};
+use std::future::ready;
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -10,7 +9,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::Either;
 use tower::{Layer, Service};
 
-use super::{Authorized, Inner};
+use super::{AtOnceOrLater, Authorized, Inner};
 use crate::backend::Keys;
 use crate::error::Error;
 use crate::kms::Answer;
@@ -42,10 +41,6 @@ pub struct RateLimit<S> {
     inner: S,
 }
 
-/// Refused at once, admitted at once, or waiting for its turn.
-type Admitting<F> =
-    Either<Either<Ready<Result<Answer, Error>>, F>, Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>;
-
 impl<S> Service<Authorized> for RateLimit<S>
 where
     S: Inner<Admitted> + Clone + Send + 'static,
@@ -53,7 +48,7 @@ where
 {
     type Response = Answer;
     type Error = Error;
-    type Future = Admitting<S::Future>;
+    type Future = AtOnceOrLater<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)

@@ -3,9 +3,8 @@
 //! The local backend has them at hand. An upstream may have to be asked, and its caller is charged for that: names that
 //! nobody has must not be a way to use up what all share.
 
-use std::future::{Future, Ready, ready};
+use std::future::ready;
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -14,7 +13,7 @@ use futures_util::future::Either;
 use tower::{Layer, Service};
 
 use super::parse::Payload;
-use super::{Inner, Parsed};
+use super::{AtOnceOrLater, Inner, Parsed};
 use crate::aws::{AliasArn, Member, Resource};
 use crate::backend::aws::{AwsBackend, Question, Unresolved};
 use crate::backend::local::{LocalBackend, Tokens};
@@ -78,10 +77,6 @@ pub struct Resolve<S> {
     inner: S,
 }
 
-/// Refused at once, found at once, or looked up.
-type Resolving<F> =
-    Either<Either<Ready<Result<Answer, Error>>, F>, Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>;
-
 impl<S> Service<Parsed> for Resolve<S>
 where
     S: Inner<Resolved> + Clone + Send + 'static,
@@ -89,7 +84,7 @@ where
 {
     type Response = Answer;
     type Error = Error;
-    type Future = Resolving<S::Future>;
+    type Future = AtOnceOrLater<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
