@@ -2,7 +2,8 @@
 //!
 //! What CloudTrail has no member for stands under one name, `additionalEventData.gateway`, so that what reads
 //! CloudTrail reads this (reference: CloudTrail user guide, "Record contents"; KMS developer guide, "Logging
-//! AWS KMS API calls").
+//! AWS KMS API calls"). It is the last member, and stays open: what chains the records to each other stands at the end
+//! of a line, where it is written, and found again, without reading the rest.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -21,6 +22,9 @@ const NO_OPERATION: &str = "UnknownOperation";
 /// `errorCode` of a request whose connection ended before there was an answer: by its client, or at the gateway's end.
 pub(super) const HUNG_UP: &str = "ClientDisconnected";
 const HUNG_UP_MESSAGE: &str = "the connection ended before the request was answered";
+
+/// What ends a record: its `gateway`, its `additionalEventData` and itself.
+pub(super) const CLOSED: &[u8] = b"}}}";
 
 /// The parts of a record that are the same for all records of a process.
 pub(super) struct Site {
@@ -50,7 +54,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// The record of `facts`, without a line break.
+    /// The record of `facts`, open behind the last member of `additionalEventData.gateway`: [`CLOSED`] ends it.
     pub(super) fn render(&mut self, facts: &Facts, site: &Site, now: Timestamp, event_id: &[u8; 36]) -> &[u8] {
         self.line.clear();
         self.line.shrink_to(KEPT_BYTES);
@@ -76,7 +80,6 @@ impl Scratch {
         object(out, learnt.request_parameters.as_ref());
         out.extend_from_slice(br#","responseElements":"#);
         object(out, learnt.response_elements.as_ref().filter(|_| !refused));
-        additional(out, facts, &learnt, now);
         out.extend_from_slice(br#","requestID":"#);
         request_id(out, facts, &learnt);
         out.extend_from_slice(br#","eventID":""#);
@@ -85,7 +88,7 @@ impl Scratch {
         resources(out, &learnt);
         out.extend_from_slice(site.account.as_bytes());
         tls(out, facts);
-        out.push(b'}');
+        additional(out, facts, &learnt, now);
         out
     }
 
@@ -213,7 +216,6 @@ fn additional(out: &mut Vec<u8>, facts: &Facts, learnt: &Learnt, now: Timestamp)
     json::number(out, facts.generation);
     out.extend_from_slice(br#","latencyMicros":"#);
     json::number(out, u64::try_from(now.since(facts.at).as_micros()).unwrap_or(u64::MAX));
-    out.extend_from_slice(b"}}");
 }
 
 /// A member and the comma behind it. Names are constants, in which nothing has to be escaped.
