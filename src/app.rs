@@ -8,10 +8,10 @@
 
 mod ending;
 mod served;
+mod trail;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use self::served::Watched;
 use crate::admin::{self, Readiness};
 use crate::audit::{Recorder, Unwritable, Writer};
 use crate::clock::Clock;
-use crate::config::{AuditTarget, Config};
+use crate::config::Config;
 use crate::gateway::{Shared, gateway};
 use crate::limits::{InFlight, InFlightCaps, Limits, PeerPenalty};
 use crate::random::Exhausted;
@@ -78,14 +78,17 @@ pub enum RunError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The audit file cannot be written.
-    #[error("cannot write audit records to `{path}`: {source}")]
+    /// The audit trail cannot be written.
+    #[error("cannot write audit records to {sink}: {source}")]
     Audit {
-        /// The file.
-        path: PathBuf,
+        /// The file, in backticks, or what else there is.
+        sink: String,
         /// What the operating system said.
         source: io::Error,
     },
+    /// The key that signs audit checkpoints.
+    #[error("{0}")]
+    SigningKey(Box<dyn std::error::Error + Send + Sync>),
     /// Records are left that could not be written.
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
@@ -159,7 +162,7 @@ impl App {
         let (listener, admin) = (listen(config.listen.address)?, listen(config.admin)?);
         let listening = Listening { gateway: listener.local_addr()?, admin: admin.local_addr()? };
         let clock = Clock::System;
-        let audit = Arc::new(audit_writer(&config.audit)?);
+        let audit = Arc::new(trail::open(config, &backend, &clock)?);
         let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.regions, config.account);
         backend.record_in(&audit);
         let shared = Shared {
@@ -253,14 +256,6 @@ fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
         socket.listen(BACKLOG)
     };
     bound().map_err(|source| RunError::Listen { address, source })
-}
-
-fn audit_writer(target: &AuditTarget) -> Result<Writer, RunError> {
-    let failed = |path: PathBuf| move |source| RunError::Audit { path, source };
-    match target {
-        AuditTarget::Stdout => Writer::stdout().map_err(failed("standard output".into())),
-        AuditTarget::File(file) => Writer::file(file).map_err(failed(file.clone())),
-    }
 }
 
 fn connection_limits(config: &Config) -> ConnectionLimits {

@@ -90,6 +90,22 @@ impl Timestamp {
         Some(Self::from_unix_seconds(date.ok()?.with_time(time.ok()?).assume_utc().unix_timestamp()))
     }
 
+    /// Reads what [`Self::iso8601`] writes, exactly `YYYY-MM-DDTHH:MM:SSZ`.
+    #[must_use]
+    pub fn parse_iso8601(text: &str) -> Option<Self> {
+        let (date, time) = text.split_once('T')?;
+        let separated = |part: &str, separator| {
+            part.split(separator).map(str::len).eq(match separator {
+                '-' => [4, 2, 2],
+                _ => [2, 2, 3],
+            })
+        };
+        if !separated(date, '-') || !separated(time, ':') {
+            return None;
+        }
+        Self::parse_basic(&text.replace(['-', ':'], ""))
+    }
+
     /// The end, in UTC, of the day that is written exactly as `YYYY-MM-DD`.
     #[must_use]
     pub fn end_of_day(text: &str) -> Option<Self> {

@@ -12,7 +12,8 @@
 //! [`backend`] answers. [`backend::local`] is the KMS itself, with key material, cryptography and store;
 //! [`backend::aws`] is the way to one that has the keys, by a signature of the gateway's own.
 //!
-//! Around them: [`config`] and [`credentials`] read the operator's files and name every fault ([`faults`]), [`state`] is
+//! Around them: [`config`] and [`credentials`] read the operator's files and name every fault ([`faults`]; those with secrets
+//! through [`private_file`]), [`state`] is
 //! what both come to, [`server`] holds connections, [`admin`] answers probes and shows metrics, [`app`] puts it all together and [`cli`]
 //! starts it. [`manual`] holds what is too long for a comment: policies, forwarding, the threat model, known attacks.
 //!
@@ -38,6 +39,7 @@ pub mod limits;
 pub mod manual;
 pub mod policy;
 pub mod prehashed;
+pub mod private_file;
 pub mod random;
 pub mod secret;
 pub mod server;

@@ -7,19 +7,29 @@
 //! Architecture invariant: facts come in as plain values, and none of them is a plaintext, a secret, a
 //! signature or a token; audit knows no stage, no layer and no state.
 
+mod chain;
 mod console;
 mod draft;
 mod identity;
 mod json;
+mod line_end;
+mod log_file;
+mod open;
+mod own_event;
 mod record;
 mod recorder;
 mod service_event;
-mod sink;
+mod signing_key;
 mod writer;
 
+pub use chain::{ChainSettings, StoreRevision};
 pub use console::line as console_line;
 pub use draft::{Additional, Arrived, Draft, Reason, TlsDetails};
 pub use identity::{unknown_identity, user_identity};
+pub use log_file::Rotation;
+pub use open::{MainSink, Trail, second_file};
+pub use own_event::Origin;
 pub use recorder::Recorder;
 pub use service_event::service_event;
-pub use writer::{Place, Ticket, Unwritable, Writer};
+pub use signing_key::{NotMade, SigningKey};
+pub use writer::{Durability, Place, SecondSink, Ticket, Unwritable, Writer};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::console;
 use super::draft::{Arrived, Draft, Facts};
+use super::own_event::NO_ID;
 use super::record::{CLOSED, Scratch, Site};
 use super::writer::{Ticket, Unwritable, Writer};
 use crate::aws::{AccountId, Regions};
@@ -58,16 +59,15 @@ impl Recorder {
     pub(super) fn record(&self, facts: &Facts) -> Ticket {
         let now = self.clock.now();
         // Without random bytes nothing was answered either; the record is worth more than its id.
-        let event_id = crate::random::uuid_bytes().unwrap_or([b'0'; 36]);
+        let event_id = crate::random::uuid_bytes().unwrap_or(NO_ID);
         let write = |scratch: &mut Scratch| {
             let line = scratch.render(facts, &self.site, now, &event_id);
-            let line = [line, CLOSED].concat();
             if let Some(console) = &self.console
-                && let Some(text) = console::line(&line)
+                && let Some(text) = console::line(&[line, CLOSED].concat())
             {
                 drop(console.enqueue(text.as_bytes()));
             }
-            self.writer.enqueue(&line)
+            self.writer.enqueue(line)
         };
         // While a thread ends its locals may be gone before the last draft.
         let shared = SCRATCH.try_with(|scratch| scratch.try_borrow_mut().map(|mut scratch| write(&mut scratch)));

@@ -1,15 +1,20 @@
-//! Writes finished records: workers queue lines, and whoever holds the sink writes all that is queued at once.
+//! Writes finished records: workers queue lines, and whoever holds the sink ends them, chains them and writes all that
+//! is queued at once.
 //!
 //! A worker queues its line, lets the other requests that are ready queue theirs, and then writes the whole
 //! queue with one call; those whose lines went along find them written and wait for nothing. Only where
 //! another thread is writing at that moment does a request register to be woken.
 //!
+//! A thread `audit` sees to what is not for a request: checkpoints while nobody asks for anything, other files, and for
+//! sinks that can block all writing.
+//!
 //! When a write fails, every request of the batch is told, the lines stay queued, and [`Writer::reserve`]
 //! refuses new requests until the backlog has been written. Each attempt to reserve, and each look at
 //! [`Writer::health`], tries again, so service resumes by itself, with or without traffic.
 //!
-//! Architecture invariant: a ticket resolves to `Ok` only after the kernel has taken every byte of its line,
-//! and no line begins before the one before it has ended.
+//! Architecture invariant: a ticket resolves to `Ok` only after the kernel (with [`Durability::Synced`], the disk) has
+//! taken every byte of its line, unless [`Durability::Queued`] was asked for; and no line begins before the one before
+//! it has ended.
 
 mod sink;
 mod ticket;
@@ -24,7 +29,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use sink::Sink;
+use super::chain::Reason;
+pub use sink::SecondSink;
+pub(super) use sink::{Lines, Sink, Target};
 pub use ticket::Ticket;
 
 /// What a place promises: the bytes of a usual record, with room to spare.
@@ -34,10 +41,28 @@ const PLACE_BYTES: usize = 4 * 1024;
 const BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 /// Beyond this a record is given up and counted: only reached if the caps on what is in flight do not hold.
 const LAST_BYTES: usize = 2 * BACKLOG_BYTES;
+/// Beyond this a second sink, which nobody waits for, misses lines.
+const SECOND_BYTES: usize = 16 * 1024 * 1024;
+/// What the end of a line adds to it, at most.
+const END_BYTES: usize = 128;
 /// A write that takes longer waits for a reader, or a disk, that does not come.
 const STALLED: Duration = Duration::from_secs(5);
 /// How long a sink's own thread waits before it tries a failed write again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How often it is looked whether a checkpoint is due, and whether the file is where it was.
+const TICK: Duration = Duration::from_secs(1);
+
+/// When an answer may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Once its record is queued: what the process had not written is lost if it is killed.
+    Queued,
+    /// Once its record is in the kernel: what the disk did not get is lost if the machine stops.
+    #[default]
+    Written,
+    /// Once its record is on the disk (fdatasync), with those of all that wait at that moment.
+    Synced,
+}
 
 /// The audit log cannot take a record, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +72,10 @@ pub struct Unwritable {
 }
 
 impl Unwritable {
+    fn new(error: &io::Error) -> Self {
+        Self { reason: error.to_string().into() }
+    }
+
     fn stalled() -> Self {
         Self { reason: "what it is written to does not take it".into() }
     }
@@ -66,13 +95,20 @@ struct Shared {
     held: AtomicUsize,
     lost: AtomicU64,
     healthy: AtomicBool,
+    /// Whether the file is gone and no other could be begun.
+    adrift: AtomicBool,
     made: Instant,
     /// When the write that is under way began, in microseconds since `made`; zero while none is.
     writing_since: AtomicU64,
+    /// So many bytes can be written for sure.
+    room: AtomicU64,
     queue: Mutex<Queue>,
-    /// `None`: the sink belongs to a thread of its own.
-    sink: Option<Mutex<Sink>>,
-    /// Wakes the sink's own thread.
+    sink: Mutex<Sink>,
+    /// Whether requests write; else the writer's own thread does.
+    inline: bool,
+    /// Whether tickets resolve at once.
+    queued: bool,
+    /// Wakes the writer's own thread.
     work: Condvar,
     /// Wakes who waits for the queue to run empty.
     idle: Condvar,
@@ -81,14 +117,24 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     bytes: Vec<u8>,
+    /// What its lines hold of the backlog.
+    charged: usize,
     last: u64,
+    /// A checkpoint that is to be written.
+    wanted: Option<Reason>,
     waiters: Vec<Waker>,
     /// Somebody left a line behind that nobody waits for.
     orphaned: bool,
     /// The sink's own thread waits for work.
     sleeping: bool,
     closing: bool,
+    /// It is time for another file.
+    full: bool,
     fault: Option<Unwritable>,
+    /// Why there is less room than usual.
+    narrow: Option<Unwritable>,
+    /// Why the file cannot be gone on with.
+    adrift: Option<Unwritable>,
 }
 
 /// Room for one record, promised before the request that it will tell of is carried out.
@@ -97,21 +143,32 @@ pub struct Place {
 }
 
 impl Writer {
-    /// Writes on the threads of the requests; for sinks that do not block, which is to say files.
+    /// Writes on the threads of the requests; for sinks that do not block. Lines come as records that are open, and are
+    /// closed.
     #[must_use]
     pub fn inline(sink: impl Write + Send + 'static) -> Self {
-        Self { shared: Arc::new(Shared::new(Some(Mutex::new(Sink::new(sink))))) }
+        Self { shared: Arc::new(Shared::new(Sink::of_stream(sink, Lines::Closed), true, false)) }
     }
 
-    /// Writes on a thread of its own; for sinks that can block, such as pipes and terminals.
+    /// As [`Self::inline`], of lines that come as they are to be.
+    #[must_use]
+    pub fn of_texts(sink: impl Write + Send + 'static) -> Self {
+        Self { shared: Arc::new(Shared::new(Sink::of_stream(sink, Lines::Whole), true, false)) }
+    }
+
+    /// Writes lines as they come on a thread of its own; for sinks that can block, such as pipes and terminals.
     ///
     /// # Errors
     ///
     /// If the thread cannot be started.
     pub fn threaded(sink: impl Write + Send + 'static) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new(None));
-        let (theirs, mut sink) = (Arc::clone(&shared), Sink::new(sink));
-        thread::Builder::new().name("audit".into()).spawn(move || theirs.serve(&mut sink))?;
+        Self::start(Sink::of_stream(sink, Lines::Whole), false, false)
+    }
+
+    pub(super) fn start(sink: Sink, inline: bool, queued: bool) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(sink, inline, queued));
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new().name("audit".into()).spawn(move || theirs.serve())?;
         Ok(Self { shared })
     }
 
@@ -119,7 +176,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Unwritable`] while earlier records cannot be written, or too many are waiting.
+    /// [`Unwritable`] while earlier records cannot be written, too many are waiting, or the disk is full.
     pub fn reserve(&self) -> Result<Place, Unwritable> {
         self.health()?;
         let before = self.shared.held.fetch_add(PLACE_BYTES, Ordering::Relaxed);
@@ -132,28 +189,50 @@ impl Writer {
 
     /// Queues one record, without its line break; the ticket resolves when it is written.
     pub fn enqueue(&self, line: &[u8]) -> Ticket {
-        let shared = &self.shared;
-        let before = shared.held.fetch_add(line.len() + 1, Ordering::Relaxed);
-        if before > LAST_BYTES {
-            shared.held.fetch_sub(line.len() + 1, Ordering::Relaxed);
-            let lost = shared.lost.fetch_add(1, Ordering::Relaxed) + 1;
-            if lost.is_power_of_two() {
-                tracing::error!(lost, "audit records are given up: too many wait to be written");
+        match self.queue_up(line, LAST_BYTES) {
+            Some(number) if !self.shared.queued => Ticket::new(&self.shared, number),
+            Some(_) => Ticket::resolved(&self.shared),
+            None => {
+                let lost = self.lost();
+                if lost.is_power_of_two() {
+                    tracing::error!(lost, "audit records are given up: too many wait to be written");
+                }
+                // No record has this number, and every failed batch comes before it.
+                Ticket::new(&self.shared, u64::MAX)
             }
-            // No record has this number, and every failed batch comes before it.
-            return Ticket::new(shared, u64::MAX);
+        }
+    }
+
+    /// Queues lines, the last without its line break, that nobody waits for and that may be lost.
+    fn offer(&self, lines: &[u8]) {
+        let Some(lines) = lines.strip_suffix(b"\n") else { return };
+        if self.queue_up(lines, SECOND_BYTES).is_none() && self.lost().is_power_of_two() {
+            tracing::warn!("a second audit sink does not keep up, and misses records");
+        }
+    }
+
+    /// Queues `text`, unless that would hold more than `most` bytes; its number.
+    fn queue_up(&self, text: &[u8], most: usize) -> Option<u64> {
+        let shared = &self.shared;
+        let charged = text.len() + END_BYTES;
+        let before = shared.held.fetch_add(charged, Ordering::Relaxed);
+        if before > most {
+            shared.held.fetch_sub(charged, Ordering::Relaxed);
+            shared.lost.fetch_add(1, Ordering::Relaxed);
+            return None;
         }
         let mut queue = shared.queue();
-        queue.bytes.extend_from_slice(line);
+        queue.bytes.extend_from_slice(text);
         queue.bytes.push(b'\n');
+        queue.charged += charged;
         queue.last += 1;
         let number = queue.last;
-        let wake = std::mem::take(&mut queue.sleeping);
+        let wake = !shared.inline && std::mem::take(&mut queue.sleeping);
         drop(queue);
         if wake {
             shared.work.notify_one();
         }
-        Ticket::new(shared, number)
+        Some(number)
     }
 
     /// Whether records can be written; if the last attempt failed, tries again first. For readiness.
@@ -162,26 +241,35 @@ impl Writer {
     ///
     /// [`Unwritable`] with the reason.
     pub fn health(&self) -> Result<(), Unwritable> {
-        if self.shared.stalled() {
+        let shared = &self.shared;
+        if shared.stalled() {
             return Err(Unwritable::stalled());
         }
-        if self.shared.healthy.load(Ordering::Acquire) {
+        let has_room = || {
+            let held = shared.held.load(Ordering::Relaxed) + PLACE_BYTES;
+            u64::try_from(held).unwrap_or(u64::MAX) <= shared.room.load(Ordering::Relaxed)
+        };
+        if !shared.failing() && !shared.adrift.load(Ordering::Acquire) && has_room() {
             return Ok(());
         }
-        self.shared.flush();
-        self.shared.queue().fault.clone().map_or(Ok(()), Err)
+        shared.flush();
+        let queue = shared.queue();
+        let fault = queue.fault.clone().or_else(|| queue.adrift.clone());
+        fault.or_else(|| queue.narrow.clone().filter(|_| !has_room())).map_or(Ok(()), Err)
     }
 
-    /// Writes what is queued and waits until it is written, at most `within`; for the end of the program.
+    /// Writes what is queued, and a last checkpoint, and waits until it is written, at most `within`; for the end of the
+    /// program.
     ///
     /// # Errors
     ///
     /// [`Unwritable`] if records are left; it says why.
     pub fn drain(&self, within: Duration) -> Result<(), Unwritable> {
         let shared = &self.shared;
+        shared.queue().wanted = Some(Reason::Stop);
         shared.orphan();
-        let left = |queue: &mut Queue| queue.last > shared.written.load(Ordering::Acquire);
-        let within = if shared.sink.is_some() { Duration::ZERO } else { within };
+        let left = |queue: &mut Queue| queue.wanted.is_some() || queue.last > shared.written.load(Ordering::Acquire);
+        let within = if shared.inline && shared.failing() { Duration::ZERO } else { within };
         let waited = shared.idle.wait_timeout_while(shared.queue(), within, left);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let lost = self.lost();
@@ -233,20 +321,28 @@ impl fmt::Debug for Place {
 }
 
 impl Shared {
-    fn new(sink: Option<Mutex<Sink>>) -> Self {
+    fn new(sink: Sink, inline: bool, queued: bool) -> Self {
         Self {
             written: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             held: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
             healthy: AtomicBool::new(true),
+            adrift: AtomicBool::new(false),
             made: Instant::now(),
             writing_since: AtomicU64::new(0),
+            room: AtomicU64::new(sink.room()),
             queue: Mutex::default(),
-            sink,
+            sink: Mutex::new(sink),
+            inline,
+            queued,
             work: Condvar::new(),
             idle: Condvar::new(),
         }
+    }
+
+    fn failing(&self) -> bool {
+        !self.healthy.load(Ordering::Acquire)
     }
 
     /// Microseconds since it was made.
@@ -280,11 +376,13 @@ impl Shared {
         Some(fault.map_or(Ok(()), Err))
     }
 
-    /// Writes what is queued, unless another thread is writing (or the sink has its own).
+    /// Writes what is queued, unless another thread is writing (or no request is to).
     fn flush(&self) {
-        let Some(sink) = &self.sink else { return };
+        if !self.inline {
+            return;
+        }
         loop {
-            let mut sink = match sink.try_lock() {
+            let mut sink = match self.sink.try_lock() {
                 Ok(sink) => sink,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
@@ -297,45 +395,68 @@ impl Shared {
         }
     }
 
-    /// Sees to a line that nobody waits for.
+    /// Sees to what nobody waits for.
     fn orphan(&self) {
         self.queue().orphaned = true;
         self.flush();
+        if !self.inline {
+            self.work.notify_one();
+        }
     }
 
-    /// Wakes those who waited, after the sink was let go; whether a line was left behind meanwhile.
+    /// Wakes those who waited, after the sink was let go; whether something was left behind meanwhile.
     fn release(&self) -> bool {
         let mut queue = self.queue();
         let waiters = std::mem::take(&mut queue.waiters);
-        let again = std::mem::take(&mut queue.orphaned) && !queue.bytes.is_empty();
+        let again = std::mem::take(&mut queue.orphaned) && queue.has_work();
         drop(queue);
+        self.idle.notify_all();
         waiters.into_iter().for_each(Waker::wake);
         again
     }
 
     /// Writes the backlog and all that is queued with one call; whether all of it was written.
     fn write_queued(&self, sink: &mut Sink) -> bool {
-        sink.take(&mut self.queue());
-        if sink.batch.is_empty() {
-            return true;
+        let wanted = {
+            let mut queue = self.queue();
+            let Queue { bytes, charged, last, wanted, .. } = &mut *queue;
+            sink.take(bytes, charged, *last);
+            wanted.take()
+        };
+        sink.end_lines(wanted);
+        let complete = sink.is_empty() || self.write_batch(sink, wanted);
+        self.make_room(sink);
+        if complete
+            && wanted == Some(Reason::Stop)
+            && let Err(error) = sink.close()
+        {
+            tracing::warn!(%error, "the audit file cannot be closed well");
         }
-        let length = sink.batch.len();
+        complete
+    }
+
+    fn write_batch(&self, sink: &mut Sink, wanted: Option<Reason>) -> bool {
         self.writing_since.store(self.age().max(1), Ordering::Relaxed);
         let wrote = sink.write();
         self.writing_since.store(0, Ordering::Relaxed);
         match wrote {
-            Ok(()) => {
-                self.held.fetch_sub(length, Ordering::Relaxed);
-                self.written.store(sink.last, Ordering::Release);
-                if !self.healthy.load(Ordering::Relaxed) {
+            Ok(charged) => {
+                self.held.fetch_sub(charged, Ordering::Relaxed);
+                self.written.store(sink.last(), Ordering::Release);
+                if self.failing() {
                     self.queue().fault = None;
                     self.healthy.store(true, Ordering::Release);
+                }
+                if self.inline && sink.is_full() {
+                    self.queue().full = true;
+                    self.work.notify_one();
                 }
                 true
             }
             Err(error) => {
                 let mut queue = self.queue();
-                queue.fault = Some(Unwritable { reason: error.to_string().into() });
+                queue.fault = Some(Unwritable::new(&error));
+                queue.wanted = queue.wanted.or(wanted);
                 // What was queued meanwhile would have to wait behind what cannot be written.
                 self.failed.store(queue.last, Ordering::Release);
                 self.healthy.store(false, Ordering::Release);
@@ -344,28 +465,59 @@ impl Shared {
         }
     }
 
-    /// The life of a sink's own thread: until the writer is gone and all is written or cannot be.
-    fn serve(&self, sink: &mut Sink) {
+    /// Reserves what was used up, and what is held beyond the usual.
+    fn make_room(&self, sink: &mut Sink) {
+        let held = u64::try_from(self.held.load(Ordering::Relaxed)).unwrap_or(u64::MAX);
+        if let Err(error) = sink.reserve(held) {
+            self.queue().narrow = Some(Unwritable::new(&error));
+        }
+        self.room.store(sink.room(), Ordering::Relaxed);
+    }
+
+    /// The life of the writer's own thread: until the writer is gone and all is written or cannot be.
+    fn serve(&self) {
+        let mut tended = Instant::now();
         loop {
-            let nothing_to_do = |queue: &mut Queue| {
-                queue.sleeping = queue.bytes.is_empty() && !queue.closing;
-                queue.sleeping
-            };
-            if sink.batch.is_empty() {
-                drop(self.work.wait_while(self.queue(), nothing_to_do).unwrap_or_else(PoisonError::into_inner));
+            self.queue().full = false;
+            let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            let complete = self.write_queued(&mut sink);
+            if complete && (sink.is_full() || tended.elapsed() >= TICK) {
+                tended = Instant::now();
+                let adrift = sink.tend().err();
+                self.room.store(sink.room(), Ordering::Relaxed);
+                self.set_adrift(adrift.map(|error| Unwritable::new(&error)));
             }
-            let complete = self.write_queued(sink);
-            self.release();
-            self.idle.notify_all();
+            drop(sink);
+            let again = self.release();
             let queue = self.queue();
-            if queue.closing && (queue.bytes.is_empty() || !complete) {
+            if queue.closing && (self.inline || !queue.has_work() || !complete) {
                 return;
             }
-            if !complete {
-                let waited = self.work.wait_timeout_while(queue, RETRY_AFTER, |queue| !queue.closing);
-                drop(waited.unwrap_or_else(PoisonError::into_inner));
+            if !again {
+                self.rest(queue, complete);
             }
         }
+    }
+
+    fn set_adrift(&self, adrift: Option<Unwritable>) {
+        self.adrift.store(adrift.is_some(), Ordering::Release);
+        self.queue().adrift = adrift;
+    }
+
+    /// Waits for work, or for the next tick.
+    fn rest(&self, queue: MutexGuard<'_, Queue>, complete: bool) {
+        let nothing_to_do = |queue: &mut Queue| {
+            queue.sleeping = !queue.closing && !queue.full && (self.inline || !complete || !queue.has_work());
+            queue.sleeping
+        };
+        let time = if complete { TICK } else { RETRY_AFTER };
+        drop(self.work.wait_timeout_while(queue, time, nothing_to_do).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Queue {
+    fn has_work(&self) -> bool {
+        !self.bytes.is_empty() || self.wanted.is_some()
     }
 }
 

@@ -12,8 +12,8 @@ use crate::aws::{AccountId, Region, Regions};
 use crate::backend::local::{Exported, ImportFile, LocalBackend, TransportError, TransportKey, not_written};
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
-use crate::credentials::private;
 use crate::faults::{Fault, Faults};
+use crate::private_file;
 
 /// A store of 100,000 keys has some 100 MB; more is a wrong file.
 const LARGEST: u64 = 1024 * 1024 * 1024;
@@ -158,7 +158,7 @@ fn export(arguments: &Export) -> Result<(), TransportError> {
     let transport = TransportKey::read(&arguments.transport_key).map_err(Faults::from)?;
     let exported = LocalBackend::export(&data_dir, &root_key_file, &transport, &arguments.key)?;
     let (name, written) = if let Some(file) = &arguments.out {
-        (file.as_path(), private::write_new(file, &exported.file))
+        (file.as_path(), private_file::write_new(file, &exported.file))
     } else {
         let mut out = io::stdout().lock();
         (Path::new("standard output"), out.write_all(&exported.file).and_then(|()| out.flush()))

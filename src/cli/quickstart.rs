@@ -23,10 +23,11 @@ use crate::aws::{AccountId, AliasName, KeyArn, Region, Regions};
 use crate::backend::local::{LocalBackend, SeedError, Seeds};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::credentials;
 use crate::credentials::new_key::{NewAccessKey, principal_toml};
-use crate::credentials::{self, private};
 use crate::faults::{Collector, Fault, Faults, read_toml};
 use crate::policy::{Document, Kind};
+use crate::private_file;
 use crate::secret::Secret;
 
 const CONFIG_FILE: &str = "kmsgate.toml";
@@ -119,7 +120,7 @@ pub(super) fn run(arguments: &Arguments, log: &Log) -> ExitCode {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     };
     // Neither does anything wait for the console, so it needs no thread of the writer's.
-    let ended = app::run(&config, Served::Local(backend), Some(Writer::inline(console.clone())), ready);
+    let ended = app::run(&config, Served::Local(backend), Some(Writer::of_texts(console.clone())), ready);
     console.finish(log::LAST_LINES);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,10 +155,10 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     let file = directory.join(CONFIG_FILE);
     let (regions, account) = site(arguments, &file)?;
     let seeds = arguments.seeds.as_deref().map(|file| read_seeds(file, regions.all(), account)).transpose()?;
-    private::create_directory(directory).map_err(|error| in_directory(directory, &error))?;
+    private_file::create_directory(directory).map_err(|error| in_directory(directory, &error))?;
     // First of all files: whatever is made next belongs to this region and account.
     if !file.exists() {
-        private::write_new(&file, config_text(&regions, account).as_bytes()).map_err(other)?;
+        private_file::write_new(&file, config_text(&regions, account).as_bytes()).map_err(other)?;
     }
     let root_key_file = directory.join("root.key");
     let backend =
@@ -169,10 +170,10 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Arc<LocalBackend>, Quicksta
     let principal = format!("arn:{}:iam::{account}:user/quickstart", regions.own().partition().as_str());
     let (access_key_id, secret) = access_key(&directory.join(CREDENTIALS_FILE), &principal)?;
     let policies = directory.join("policies");
-    private::create_directory(&policies).map_err(other)?;
+    private_file::create_directory(&policies).map_err(other)?;
     let narrow = policies.join(format!("{POLICY_NAME}.json"));
     if !narrow.exists() {
-        private::write_new(&narrow, narrow_policy(&key).as_bytes()).map_err(other)?;
+        private_file::write_new(&narrow, narrow_policy(&key).as_bytes()).map_err(other)?;
     }
     let mut config = Config::load_with(&file, policy)?;
     config.seeds.as_ref().map_or(Ok(()), |seeds| seed(&backend, seeds))?;
@@ -292,7 +293,7 @@ fn seed(backend: &LocalBackend, seeds: &Arc<Seeds>) -> Result<(), Failure> {
 fn access_key(file: &Path, principal: &str) -> Result<(String, Secret<String>), Failure> {
     if !file.exists() {
         let key = NewAccessKey::generate().map_err(other)?;
-        private::write_new(file, principal_toml(principal, &[POLICY_NAME], &key).as_bytes()).map_err(other)?;
+        private_file::write_new(file, principal_toml(principal, &[POLICY_NAME], &key).as_bytes()).map_err(other)?;
     }
     let faults = Collector::default();
     let rows = credentials::file::read(file, &faults).unwrap_or_default();

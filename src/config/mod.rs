@@ -4,6 +4,7 @@
 //! the environment again: whoever needs a setting is given it. `config/local.toml` shows every key with its
 //! default and its reason; the defaults themselves are the constants of this module's files.
 
+mod audit;
 mod backend;
 mod limits;
 mod listen;
@@ -28,6 +29,7 @@ use crate::policy::{Compiled, Document};
 pub(crate) use policies::{policy_fault, read_bounded};
 pub(crate) use read::regions;
 
+pub use audit::{Audit, ChainSetting, Content, SinkName};
 pub use backend::Backend;
 pub use policies::PolicySettings;
 
@@ -63,8 +65,8 @@ pub struct Config {
     pub credentials: Arc<Credentials>,
     /// What is legal and probably not meant.
     pub warnings: Vec<Fault>,
-    /// Where audit records go.
-    pub audit: AuditTarget,
+    /// The audit trail.
+    pub audit: Audit,
     /// Quotas.
     pub limits: Quotas,
     /// Bounds of the server.
@@ -88,15 +90,6 @@ pub struct Auth {
     pub credentials_file: PathBuf,
     /// Whether an unknown access key is answered, and takes as long, as a wrong signature.
     pub uniform_errors: bool,
-}
-
-/// Where audit records go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuditTarget {
-    /// Standard output.
-    Stdout,
-    /// Appended to a file.
-    File(PathBuf),
 }
 
 impl Config {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::backend::Kind;
 use super::upstreams::Noted;
-use super::{AuditTarget, Auth, Backend, Config, Grants, backend, limits, listen, policies, server, upstreams};
+use super::{Auth, Backend, Config, Grants, audit, backend, limits, listen, policies, server, upstreams};
 use crate::aws::{AccountId, Region, Regions};
 use crate::backend::aws::Role;
 use crate::backend::local::Seeds;
@@ -48,7 +48,7 @@ pub(super) fn config(file: &Path, root: &Section<'_>, given: Option<Document>, f
         .and_then(|(_, file)| file.as_deref())
         .and_then(|file| Seeds::read(file, regions.as_ref()?.all(), account?, faults).map(Arc::new));
     let grants = grants(&root.section("grants"), kind);
-    let audit = audit(&root.section("audit"));
+    let audit = audit::audit(&root.section("audit"));
     let limits = limits::limits(&root.section("limits"));
     let server = server::server(&root.section("server"));
     root.end();
@@ -148,22 +148,4 @@ fn grants(section: &Section<'_>, kind: Option<Kind>) -> Option<Grants> {
     section.end();
     let milliseconds = delay.unwrap_or(Some(0))?;
     Some(Grants { propagation_delay: Duration::from_millis(milliseconds), forward_foreign })
-}
-
-fn audit(section: &Section<'_>) -> Option<AuditTarget> {
-    let value = section.get("file");
-    section.end();
-    // Standard output is what a container's log collector reads; the program's own log is on standard error.
-    let Some(value) = value else { return Some(AuditTarget::Stdout) };
-    if value.text()? == "stdout" {
-        return Some(AuditTarget::Stdout);
-    }
-    let file = value.path()?;
-    let parent = file.parent().filter(|parent| *parent != Path::new(""));
-    if file.is_dir() {
-        value.fault(format!("`{}` is a directory", file.display()), Some("name a file in it"));
-    } else if parent.is_some_and(|parent| !parent.is_dir()) {
-        value.fault(format!("the directory of `{}` does not exist", file.display()), Some("make the directory"));
-    }
-    Some(AuditTarget::File(file))
 }

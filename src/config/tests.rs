@@ -1,7 +1,8 @@
 //! Every fault with its place, defaults, and what the files of `config/` say.
 
 use super::*;
-use crate::credentials::private;
+use crate::audit::Durability;
+use crate::private_file;
 
 mod forwarding;
 
@@ -15,7 +16,7 @@ fn written(text: &str) -> Written {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kmsgate.toml");
     std::fs::write(&file, text).unwrap();
-    private::write_new(&directory.path().join("credentials.toml"), CREDENTIALS.as_bytes()).unwrap();
+    private_file::write_new(&directory.path().join("credentials.toml"), CREDENTIALS.as_bytes()).unwrap();
     Written { directory, file }
 }
 
@@ -53,7 +54,9 @@ fn the_least_configuration_has_the_defaults_of_the_design() {
     let config = Config::load(&written.file).unwrap();
     assert_eq!(config.listen.address, "127.0.0.1:8700".parse().unwrap());
     assert_eq!(config.admin, "127.0.0.1:8701".parse().unwrap());
-    assert_eq!(config.audit, AuditTarget::Stdout);
+    let Audit { file, stdout, required, durability, .. } = &config.audit;
+    assert_eq!((file, *stdout, *required), (&None, Some(Content::Records), SinkName::Stdout));
+    assert_eq!(*durability, Durability::Written);
     assert_eq!(config.limits, Quotas::default());
     let server = &config.server;
     assert_eq!(server.head_read_timeout.as_secs(), 5);
@@ -463,7 +466,7 @@ fn shipped() -> tempfile::TempDir {
         std::fs::copy(&file, config.join(file.strip_prefix(&from).unwrap())).unwrap();
     }
     let example = std::fs::read(from.join("credentials.example.toml")).unwrap();
-    private::write_new(&config.join("credentials.toml"), &example).unwrap();
+    private_file::write_new(&config.join("credentials.toml"), &example).unwrap();
     to
 }
 
@@ -531,7 +534,11 @@ fn what_the_example_has_commented_out_is_the_default() {
     let default = local(str::to_owned).unwrap();
     let mut compared = 0;
     for Commented { section, key, line } in commented(text) {
-        let config = local(|text| text.replacen(line, uncommented(line), 1));
+        let config = local(|text| {
+            let text = text.replacen(line, uncommented(line), 1);
+            // What is said of a file means nothing without one.
+            if key.starts_with("rotation") { text.replacen("# file = ", "file = ", 1) } else { text }
+        });
         if section == "listen.tls" || key == "guardrail_file" {
             // Certificates and a guardrail have no default; they are tried with files that are there.
             continue;
@@ -549,6 +556,23 @@ fn what_the_example_has_commented_out_is_the_default() {
             ("policies", "guardrail_file") => {
                 assert!(default.guardrail.is_none());
                 assert_eq!((config.guardrail.unwrap().name(), config.warnings), ("guardrail", Vec::new()));
+            }
+            // Nor have these: there is no file, and the key is derived.
+            ("audit", "file") => {
+                assert_eq!(default.audit.file, None);
+                assert!(config.audit.file.unwrap().ends_with("config/audit.jsonl"));
+                assert_eq!((config.audit.required, config.audit.stdout), (SinkName::File, None));
+            }
+            ("audit", "signing_key_file") => {
+                let key = |config: &Config| config.audit.chain.clone().unwrap().signing_key_file;
+                assert!(key(&default).is_none() && key(&config).unwrap().ends_with("config/audit.key"));
+            }
+            ("audit", "rotation") => {
+                let with_file = local(|text| text.replacen("# file = ", "file = ", 1)).unwrap();
+                assert_eq!(config.audit.rotation, with_file.audit.rotation);
+            }
+            ("audit", "rotation.hours") => {
+                assert_eq!(config.audit.rotation.unwrap().after, Some(Duration::from_hours(24)));
             }
             ("server", "workers") => assert_eq!(config.server.workers.get(), 2),
             ("listen", "accepted_hosts") => {

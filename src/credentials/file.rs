@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::principal_arn::{PrincipalArn, PrincipalType};
-use super::{private, unique_id};
+use super::unique_id;
 use crate::aws::AccessKeyId;
 use crate::clock::Timestamp;
 use crate::faults::{Collector, Section, Value, nearest, read_toml};
+use crate::private_file;
 use crate::secret::Secret;
 
 /// IAM's limit: two, so that one can be rotated while the other is in use.
@@ -68,7 +69,7 @@ pub struct KeyRow {
 /// Reads the credentials file; `None` if that fails as a whole. What is wrong goes to `faults`.
 #[must_use]
 pub fn read(file: &Path, faults: &Collector) -> Option<Vec<PrincipalRow>> {
-    match private::read(file) {
+    match private_file::read(file) {
         Ok(text) => Some(read_text(file, &text, faults)),
         Err(fault) => {
             faults.push(fault);
@@ -306,7 +307,7 @@ fn access_key_id(table: &Section<'_>, seen: &mut Seen) -> Option<AccessKeyId> {
 }
 
 fn secret_from_file(value: &Value<'_>) -> Option<Secret<String>> {
-    match private::read(&value.path()?) {
+    match private_file::read(&value.path()?) {
         Ok(text) => checked_secret(value, text.trim_end_matches(['\r', '\n'])),
         Err(fault) => {
             value.fault(format!("{} {}", fault.file.display(), fault.message), fault.hint.as_deref());
@@ -344,7 +345,7 @@ mod tests {
     fn written(text: &str) -> Written {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("credentials.toml");
-        private::write_new(&file, text.as_bytes()).unwrap();
+        private_file::write_new(&file, text.as_bytes()).unwrap();
         Written { directory, file }
     }
 
@@ -409,7 +410,7 @@ mod tests {
         };
         let missing = read_it().unwrap_err();
         assert_eq!(missing.as_slice()[0].path, "principals[0].access_keys[0].secret_file");
-        private::write_new(&secret_file, format!("{SECRET}\n").as_bytes()).unwrap();
+        private_file::write_new(&secret_file, format!("{SECRET}\n").as_bytes()).unwrap();
         assert_eq!(read_it().unwrap()[0].access_keys[0].secret.expose(), SECRET);
         std::fs::set_permissions(&secret_file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
         let open = read_it().unwrap_err();

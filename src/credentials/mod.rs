@@ -4,7 +4,6 @@ pub mod file;
 pub mod new_key;
 mod principal;
 mod principal_arn;
-pub mod private;
 mod unique_id;
 
 pub use principal::{AccessKey, Credentials, Principal, SecretAccessKey};

@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use super::file::{self, MAX_ACCESS_KEYS};
 use super::principal_arn::{DEFAULT_SESSION_NAME, PrincipalArn};
-use super::private;
 use super::unique_id::base32_character;
 use crate::faults::{Collector, Faults};
+use crate::private_file;
 use crate::random::{self, Exhausted};
 use crate::secret::Secret;
 
@@ -87,10 +87,10 @@ pub enum AddError {
 /// [`AddError`]. The file is replaced whole or not at all.
 pub fn add_to_file(file: &Path, arn: &PrincipalArn, key: &NewAccessKey) -> Result<(), AddError> {
     if !fs::exists(file)? {
-        private::write_new(file, principal_toml(written(arn), &[], key).as_bytes())?;
+        private_file::write_new(file, principal_toml(written(arn), &[], key).as_bytes())?;
         return Ok(());
     }
-    let text = private::read(file).map_err(Faults::from)?;
+    let text = private_file::read(file).map_err(Faults::from)?;
     let keys_before = key_count(file, &text, arn)?;
     let added = match keys_before {
         None => append(&text, &principal_toml(written(arn), &[], key)),
@@ -99,7 +99,7 @@ pub fn add_to_file(file: &Path, arn: &PrincipalArn, key: &NewAccessKey) -> Resul
     };
     // Judged by the reader itself before it is written: a key under another principal would be a gift to it.
     match key_count(file, &added, arn) {
-        Ok(count) if count == Some(keys_before.unwrap_or(0) + 1) => Ok(private::replace(file, added.as_bytes())?),
+        Ok(count) if count == Some(keys_before.unwrap_or(0) + 1) => Ok(private_file::replace(file, added.as_bytes())?),
         _ => Err(AddError::Layout(arn.caller().to_owned())),
     }
 }
@@ -208,7 +208,8 @@ mod tests {
             "[[principals]]\narn = \"arn:aws:iam::111122223333:user/bob\"",
             "# Bob.\n[[principals]]\narn = \"arn:aws:iam::111122223333:user/bob\"",
         );
-        private::replace(&path, format!("# Head.\n{text}\n[groups.a]\npolicies = []\n# Tail.\n").as_bytes()).unwrap();
+        private_file::replace(&path, format!("# Head.\n{text}\n[groups.a]\npolicies = []\n# Tail.\n").as_bytes())
+            .unwrap();
         let before = fs::read_to_string(&path).unwrap();
 
         let key = NewAccessKey::generate().unwrap();
@@ -238,10 +239,10 @@ mod tests {
     fn a_file_with_faults_or_open_to_others_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("credentials.toml");
-        private::write_new(&path, b"[[principals]]\narn = 'x'\n").unwrap();
+        private_file::write_new(&path, b"[[principals]]\narn = 'x'\n").unwrap();
         let key = NewAccessKey::generate().unwrap();
         assert!(matches!(add_to_file(&path, &arn(ARN), &key), Err(AddError::Faults(_))));
-        private::replace(&path, b"").unwrap();
+        private_file::replace(&path, b"").unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
         assert!(matches!(add_to_file(&path, &arn(ARN), &key), Err(AddError::Faults(_))));
         assert_eq!(fs::read(&path).unwrap(), b"");

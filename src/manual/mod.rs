@@ -26,8 +26,8 @@ mod tests {
 
     use crate::aws::{Operation, UpstreamQuota};
     use crate::config::Config;
-    use crate::credentials::private;
     use crate::policy::{Document, Kind, Parsed};
+    use crate::private_file;
 
     /// Every file below `directory` whose name ends in `.rs` or `.py`.
     fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -86,7 +86,7 @@ mod tests {
         fs::write(&file, blocks.concat()).unwrap();
         fs::create_dir(directory.path().join("policies")).unwrap();
         let example = include_bytes!("../../config/credentials.example.toml");
-        private::write_new(&directory.path().join("credentials.toml"), example).unwrap();
+        private_file::write_new(&directory.path().join("credentials.toml"), example).unwrap();
         let faults = Config::load(&file).unwrap_err();
         // The example's principals have policies that are not here; all else is as it should be.
         assert!(faults.as_slice().iter().all(|fault| fault.message.starts_with("there is no policy `")), "{faults}");

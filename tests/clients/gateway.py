@@ -150,6 +150,10 @@ class Gateway:
         return found
 
     def records(self):
+        """Those of requests, and of what keys do by themselves; not those of the trail itself."""
+        return [record for record in self.lines() if record["eventSource"] != "kmsgate"]
+
+    def lines(self):
         return [json.loads(line) for line in self.audit_file.read_bytes().splitlines()]
 
     def records_with(self, text, wanted=lambda _: True):

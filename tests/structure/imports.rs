@@ -10,6 +10,7 @@ const ROWS: &[&[&str]] = &[
     // What everything may use.
     &["hexadecimal", "prehashed"],
     &["clock", "secret", "random", "faults", "aws"],
+    &["private_file"],
     // The parts that decide, each by itself.
     &["kms", "policy", "grants", "limits", "audit"],
     // The verifier words its refusals as KMS does.

@@ -381,7 +381,7 @@ fn the_console_gets_a_readable_line_of_each_record() {
         &Regions::new("us-west-2".parse().unwrap()),
         "111122223333".parse().unwrap(),
     );
-    let recorder = Arc::new(recorder.with_console(Writer::inline(console.clone())));
+    let recorder = Arc::new(recorder.with_console(Writer::of_texts(console.clone())));
     let draft = recorder.open(Fixture::new().arrived()).unwrap();
     data_key_request(&draft);
     draft.succeeded();

@@ -64,7 +64,7 @@ impl Write for Memory {
 
 fn inline() -> (Memory, Writer) {
     let memory = Memory::default();
-    (memory.clone(), Writer::inline(memory))
+    (memory.clone(), Writer::of_texts(memory))
 }
 
 /// Writes `each` lines from each of `threads` runtimes, some of whose clients hang up; the lines acknowledged.
@@ -132,7 +132,8 @@ fn requests_that_are_ready_together_are_written_with_one_call() {
 fn every_line_of_many_workers_is_written_once() {
     for threaded in [false, true] {
         let memory = Memory::default();
-        let writer = if threaded { Writer::threaded(memory.clone()).unwrap() } else { Writer::inline(memory.clone()) };
+        let writer =
+            if threaded { Writer::threaded(memory.clone()).unwrap() } else { Writer::of_texts(memory.clone()) };
         let writer = Arc::new(writer);
         let acknowledged = many_workers(&writer, 4, 2_000);
         assert_eq!(writer.drain(Duration::from_secs(10)), Ok(()));
@@ -147,7 +148,8 @@ fn a_sink_that_fails_now_and_then_loses_and_repeats_nothing() {
     for threaded in [false, true] {
         let memory = Memory::default();
         memory.0.moody.store(true, Ordering::SeqCst);
-        let writer = if threaded { Writer::threaded(memory.clone()).unwrap() } else { Writer::inline(memory.clone()) };
+        let writer =
+            if threaded { Writer::threaded(memory.clone()).unwrap() } else { Writer::of_texts(memory.clone()) };
         let writer = Arc::new(writer);
         let acknowledged = many_workers(&writer, 4, 500);
         memory.0.moody.store(false, Ordering::SeqCst);
@@ -194,7 +196,7 @@ async fn half_a_line_is_ended_before_another_begins() {
         }
     }
     let memory = Memory::default();
-    let writer = Writer::inline(Half(memory.clone(), 0));
+    let writer = Writer::of_texts(Half(memory.clone(), 0));
     assert!(writer.enqueue(b"a line of some length").await.is_err());
     assert_eq!(memory.text(), "a line of s");
     assert_eq!(writer.enqueue(b"another").await, Ok(()));
@@ -212,7 +214,7 @@ async fn a_sink_that_takes_nothing_is_a_failure_and_not_an_endless_loop() {
             Ok(())
         }
     }
-    assert!(Writer::inline(Nothing).enqueue(b"line").await.is_err());
+    assert!(Writer::of_texts(Nothing).enqueue(b"line").await.is_err());
 }
 
 #[test]

@@ -34,6 +34,11 @@ impl Ticket {
         Self { shared: Arc::clone(shared), number, step: Step::Queued, timer: None }
     }
 
+    /// Of a line that nobody has to wait for.
+    pub(super) fn resolved(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), number: 0, step: Step::Resolved, timer: None }
+    }
+
     /// Gives up when the sink has stalled; the line stays queued. Only who waits for another thread comes here.
     fn timed_out(&mut self, cx: &mut Context<'_>) -> Option<Result<(), Unwritable>> {
         if self.timer.is_none() && Handle::try_current().is_ok() {
@@ -50,7 +55,7 @@ impl Future for Ticket {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Waking oneself goes to the end of the run queue without asking the kernel for events: every request
         // that is ready now queues its record first, and the first to come back writes them all.
-        if self.step == Step::Queued && self.shared.sink.is_some() {
+        if self.step == Step::Queued && self.shared.inline {
             self.step = Step::Yielded;
             cx.waker().wake_by_ref();
             return Poll::Pending;

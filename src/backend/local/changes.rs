@@ -9,7 +9,7 @@
 
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TrySendError};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -24,7 +24,8 @@ use super::grant_records::{grant_row, of_grant};
 use super::key::KeyView;
 use super::records::{self, Records};
 use super::store::{Change, Store};
-use crate::audit::{self, Writer};
+use super::store_id::StoreId;
+use crate::audit::{self, StoreRevision, Writer};
 use crate::aws::{AliasName, GrantId, KeyArn, Region};
 use crate::clock::{Clock, Timestamp};
 use crate::grants::Grant;
@@ -88,6 +89,8 @@ pub(super) struct Changes {
     thread: Option<JoinHandle<()>>,
     failing: Arc<AtomicBool>,
     audit: Audit,
+    store_id: StoreId,
+    revision: Arc<AtomicU64>,
 }
 
 /// Where it is recorded what happens by itself, once somebody says.
@@ -105,12 +108,15 @@ impl Changes {
         let failing = Arc::new(AtomicBool::new(false));
         let audit = Audit::default();
         let (theirs, log) = (Arc::clone(&failing), Arc::clone(&audit));
-        let committer = Committer { store, records, directory, clock, failing: theirs, audit: log };
+        let store_id = store.id();
+        let revision = Arc::new(AtomicU64::new(store.revision().number()));
+        let published = Arc::clone(&revision);
+        let committer = Committer { store, published, records, directory, clock, failing: theirs, audit: log };
         let thread = thread::Builder::new().name("store".into()).spawn(move || {
             yield_to_readers();
             committer.run(&jobs);
         })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), failing, audit })
+        Ok(Self { queue: Some(queue), thread: Some(thread), failing, audit, store_id, revision })
     }
 
     /// Queues a change. It is carried out whether or not the answer is waited for.
@@ -134,6 +140,12 @@ impl Changes {
     /// Lets happen what happens by itself, and records it in `audit`. Only the first call has an effect.
     pub(super) fn record_in(&self, audit: Arc<Writer>) {
         let _ = self.audit.set(audit);
+    }
+
+    /// What tells which store this is, and at which revision.
+    pub(super) fn revision(&self) -> impl Fn() -> StoreRevision + Send + Sync + 'static {
+        let (id, revision) = (self.store_id, Arc::clone(&self.revision));
+        move || StoreRevision { id: id.to_string(), revision: revision.load(Ordering::Acquire) }
     }
 
     /// Whether the last commit failed, or there will be no other because the thread has ended.
@@ -163,6 +175,8 @@ fn yield_to_readers() {
 
 struct Committer {
     store: Store,
+    /// The revision that was committed last.
+    published: Arc<AtomicU64>,
     records: Arc<Records>,
     directory: Arc<ArcSwap<Directory>>,
     clock: Clock,
@@ -208,7 +222,8 @@ impl Committer {
         let committed = self.store.commit(change);
         self.failing.store(committed.is_err(), Ordering::Relaxed);
         match committed {
-            Ok(_) => {
+            Ok(revision) => {
+                self.published.store(revision.number(), Ordering::Release);
                 self.directory.store(Arc::new(directory));
                 Ok(())
             }

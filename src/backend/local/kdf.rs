@@ -35,6 +35,8 @@ pub(super) enum Label {
     TransportFile,
     /// The id of key material that a file of seeds gives, from that material.
     SeededMaterialId,
+    /// The seed of the key that signs audit checkpoints, from the root key.
+    AuditSigning,
 }
 
 /// Room for a label, a context and what stands around them; the longest context has 48 bytes.
@@ -55,6 +57,7 @@ impl Label {
             Self::TransportWrapping => "kmsgate/v1/transport-wrapping",
             Self::TransportFile => "kmsgate/v1/transport-file",
             Self::SeededMaterialId => "kmsgate/v1/seeded-material-id",
+            Self::AuditSigning => "kmsgate/v1/audit-signing",
         }
     }
 }

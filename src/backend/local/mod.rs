@@ -90,7 +90,7 @@ pub use seeds::{SeedError, Seeds};
 pub use transport_key::{TransportKey, not_written};
 
 use super::Keys;
-use crate::audit::Writer;
+use crate::audit::{StoreRevision, Writer};
 use crate::aws::{AliasName, KeyArn, Operation, Region};
 use crate::clock::Clock;
 use crate::kms::{Answer, Exception, Input};
@@ -193,6 +193,11 @@ impl LocalBackend {
     /// Only the first call has an effect.
     pub fn record_in(&self, audit: Arc<Writer>) {
         self.changes.record_in(audit);
+    }
+
+    /// What tells which store this is, and at which revision.
+    pub fn store_revision(&self) -> impl Fn() -> StoreRevision + Send + Sync + 'static {
+        self.changes.revision()
     }
 
     /// Why changes cannot be stored, if that is so; for readiness.

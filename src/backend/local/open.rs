@@ -16,8 +16,9 @@ use super::store::{Row, Store, StoreError};
 use super::store_id::StoreId;
 use crate::aws::{AccountId, Region};
 use crate::clock::Clock;
-use crate::credentials::private;
 use crate::faults::Fault;
+use crate::private_file;
+use crate::secret::Secret;
 
 /// The store's file in the data directory.
 const STORE_FILE: &str = "keys.sqlite";
@@ -70,6 +71,15 @@ impl LocalBackend {
         root_key(root_key_file, &data_dir.join(STORE_FILE)).map(drop)
     }
 
+    /// The seed of the key that signs audit checkpoints, from the root key in `root_key_file`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if that cannot be read.
+    pub fn audit_seed(root_key_file: &Path) -> Result<Secret<[u8; 32]>, OpenError> {
+        Ok(RootKey::read(root_key_file)?.audit_seed())
+    }
+
     /// Opens the store in `data_dir`, which holds the keys of `account` in `regions`, with the root key in
     /// `root_key_file`. Where there is no store one is made, with a root key if there is none of that either. A store
     /// without its root key is refused: a new root key would not open it.
@@ -87,7 +97,7 @@ impl LocalBackend {
         let path = data_dir.join(STORE_FILE);
         let failed = |source| OpenError::Store { path: path.clone(), source };
         // The root key may be kept in the directory too, and comes first.
-        private::create_directory(data_dir).map_err(|error| failed(error.into()))?;
+        private_file::create_directory(data_dir).map_err(|error| failed(error.into()))?;
         let root_key = match root_key(root_key_file, &path)? {
             Some(key) => key,
             None => RootKey::create(root_key_file)?,

@@ -14,9 +14,9 @@ use super::kdf::{self, Label};
 use super::key_file::{KEY_BYTES, KeyFile};
 use super::key_tag::KeyTagger;
 use super::store_id::StoreId;
-use crate::credentials::private;
 use crate::faults::Fault;
 use crate::grants::TokenKey;
+use crate::private_file;
 use crate::random;
 use crate::secret::Secret;
 
@@ -44,7 +44,7 @@ impl RootKey {
         let mut key = Self(Secret::new([0; KEY_BYTES]));
         let written = random::fill(key.0.expose_mut())
             .map_err(io::Error::other)
-            .and_then(|()| private::write_new(file, key.to_text().as_bytes()));
+            .and_then(|()| private_file::write_new(file, key.to_text().as_bytes()));
         match written {
             Ok(()) => Ok(key),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -65,7 +65,7 @@ impl RootKey {
     /// [`RootKeyError::Missing`], [`RootKeyError::Unreadable`] and [`RootKeyError::Malformed`].
     pub(super) fn read(file: &Path) -> Result<Self, RootKeyError> {
         let missing = || RootKeyError::Missing(Fault::of_file(file, "does not exist", RESTORE));
-        let text = private::read_if_exists(file).map_err(RootKeyError::Unreadable)?.ok_or_else(missing)?;
+        let text = private_file::read_if_exists(file).map_err(RootKeyError::Unreadable)?.ok_or_else(missing)?;
         let malformed = || RootKeyError::Malformed(Fault::of_file(file, "does not hold a root key", RESTORE));
         Self::from_text(&text).ok_or_else(malformed)
     }
@@ -97,6 +97,11 @@ impl RootKey {
     /// The key that authenticates the grant tokens of the store with this id.
     pub(super) fn grant_token_key(&self, store: &StoreId) -> TokenKey {
         TokenKey::new(self.derive(Label::GrantToken, store.as_bytes()).expose())
+    }
+
+    /// The seed of the key that signs audit checkpoints. It is of no store: a trail can be checked without one.
+    pub(super) fn audit_seed(&self) -> Secret<[u8; 32]> {
+        self.derive(Label::AuditSigning, &[])
     }
 
     /// The keys that authenticate the store with this id.
@@ -264,7 +269,7 @@ mod tests {
         .enumerate()
         {
             let file = directory.path().join(number.to_string());
-            private::write_new(&file, text.as_bytes()).unwrap();
+            private_file::write_new(&file, text.as_bytes()).unwrap();
             let error = RootKey::read(&file).unwrap_err();
             assert!(matches!(error, RootKeyError::Malformed(_)), "{text}: {error}");
             assert!(!error.to_string().contains("ECAw"), "{error}");

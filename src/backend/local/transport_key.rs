@@ -12,8 +12,8 @@ use super::kdf::{self, Label};
 use super::key_file::{KEY_BYTES, KeyFile};
 use super::root_key::WrappingKey;
 use super::store_id::StoreId;
-use crate::credentials::private;
 use crate::faults::Fault;
+use crate::private_file;
 use crate::random;
 use crate::secret::Secret;
 
@@ -47,7 +47,7 @@ impl TransportKey {
         let mut key = Secret::new([0; KEY_BYTES]);
         let written = random::fill(key.expose_mut())
             .map_err(io::Error::other)
-            .and_then(|()| private::write_new(file, FILE.to_text(&key).as_bytes()));
+            .and_then(|()| private_file::write_new(file, FILE.to_text(&key).as_bytes()));
         written.map_err(|error| not_written(file, &error))
     }
 
@@ -58,7 +58,7 @@ impl TransportKey {
     /// The fault of the file: it cannot be read, more than its owner can use it, or it holds something else.
     pub fn read(file: &Path) -> Result<Self, Fault> {
         let hint = "name the file that `kmsgate keys transport-key` made";
-        let text = private::read(file)?;
+        let text = private_file::read(file)?;
         FILE.parse(&text).map(Self).ok_or_else(|| Fault::of_file(file, "does not hold a transport key", hint))
     }
 
@@ -117,7 +117,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let refused = |text: &str, says: &str| {
             let file = directory.path().join("key");
-            private::write_new(&file, text.as_bytes()).unwrap();
+            private_file::write_new(&file, text.as_bytes()).unwrap();
             let fault = TransportKey::read(&file).unwrap_err().to_string();
             assert!(fault.contains(says) && fault.contains("hint: "), "{fault}");
             fs::remove_file(&file).unwrap();

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::fault::Failure;
-use crate::config::{AuditTarget, Config};
+use crate::config::Config;
 use crate::faults::Fault;
 
 /// No record comes near this many bytes: its largest members have 100 KiB each.
@@ -197,14 +197,12 @@ pub(super) fn unreadable(file: &Path, error: &io::Error) -> Failure {
 
 /// The audit file: the one that was named, or the configuration's.
 pub(super) fn audit_file<'c>(named: Option<&'c Path>, config: &'c Config) -> Result<&'c Path, Failure> {
-    match (named, &config.audit) {
-        (Some(file), _) => Ok(file),
-        (None, AuditTarget::File(file)) => Ok(file),
-        (None, AuditTarget::Stdout) => Err(Failure::asked(
+    named.or(config.audit.file.as_deref()).ok_or_else(|| {
+        Failure::asked(
             "the configuration has no audit file, records go to standard output",
             "name the file that they were kept in with --audit",
-        )),
-    }
+        )
+    })
 }
 
 #[cfg(test)]

@@ -328,7 +328,7 @@ fn an_account_that_cannot_be_told_is_a_fault() {
     let fault_with = |credentials: &str| {
         let file = written.directory.path().join("credentials.toml");
         std::fs::remove_file(&file).unwrap();
-        private::write_new(&file, credentials.as_bytes()).unwrap();
+        private_file::write_new(&file, credentials.as_bytes()).unwrap();
         let faults = Config::load(&written.file).unwrap_err();
         let [fault] = faults.as_slice() else { panic!("{faults}") };
         assert!(fault.hint.as_ref().unwrap().contains("account = "), "{fault}");

@@ -101,8 +101,13 @@ impl Gateway {
         (answer.status, String::from_utf8(answer.body).unwrap())
     }
 
-    /// Every record of its audit file.
+    /// Every record of its audit file that is of a request, or of what a key does by itself.
     pub(crate) fn records(&self) -> Vec<Value> {
+        self.lines().into_iter().filter(|record| record["eventSource"] != "kmsgate").collect()
+    }
+
+    /// Every line of its audit file.
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.site.path("audit.jsonl")).unwrap();
         // What stands behind the last line's end is being written at this moment.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);

@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::header::{FORMAT, Header};
 use super::row::{Change, Kind, Revision, Row, RowId};
 use crate::backend::local::store_id::StoreId;
-use crate::credentials::private;
+use crate::private_file;
 
 /// "KGST" in the file's header, by which a store is told from other databases.
 const APPLICATION_ID: i64 = 0x4b47_5354;
@@ -40,7 +40,7 @@ pub(super) struct Database {
 impl Database {
     /// Makes a database without rows in `file`, which must not exist. It is complete on disk when this returns.
     pub(super) fn create(file: &Path, header: &Header) -> Result<(), StoreError> {
-        private::write_new(file, b"")?;
+        private_file::write_new(file, b"")?;
         let mut database = Self { connection: Self::connect(file)?, format: FORMAT };
         database.allow_writing()?;
         let transaction = database.begin()?;

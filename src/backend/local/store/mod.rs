@@ -43,7 +43,7 @@ use rusqlite::Transaction;
 
 use super::root_key::RootKey;
 use super::store_id::StoreId;
-use crate::credentials::private::{self, directory_of};
+use crate::private_file::{self, directory_of};
 use crate::random;
 use crate::secret::same;
 
@@ -68,7 +68,7 @@ impl Store {
     /// answers.
     pub(super) fn create(file: &Path, root_key: &RootKey) -> Result<Self, StoreError> {
         let directory = directory_of(file);
-        private::create_directory(directory)?;
+        private_file::create_directory(directory)?;
         refuse_leftovers(file)?;
         let workshop = directory.join(format!(".kmsgate-new-{}", random::uuid()?));
         DirBuilder::new().mode(0o700).create(&workshop)?;
@@ -153,7 +153,6 @@ impl Store {
     }
 
     /// The store's id, which wrapped key material is bound to.
-    #[cfg(test)]
     pub(super) const fn id(&self) -> StoreId {
         self.id
     }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::database::Database;
 use super::error::StoreError;
 use super::row::{Kind, Row, RowId};
-use crate::credentials::private::{self, directory_of};
+use crate::private_file::{self, directory_of};
 
 /// Where the copy of a store of that format is kept: beside it.
 pub(super) fn copy_of(file: &Path, format: u8) -> PathBuf {
@@ -31,7 +31,7 @@ pub(super) fn keep_copy(database: &Database, file: &Path, format: u8) -> Result<
     if fs::exists(&copy)? {
         fs::remove_file(&copy)?;
     }
-    private::write_new(&copy, b"")?;
+    private_file::write_new(&copy, b"")?;
     database.copy_into(&copy)?;
     File::open(&copy)?.sync_all()?;
     File::open(directory_of(file))?.sync_all()?;

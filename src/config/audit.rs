@@ -1,0 +1,170 @@
+//! `[audit]`: where records go, when an answer may leave, and how the trail is made tamper-evident.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::audit::{Durability, Rotation};
+use crate::faults::{Section, Value};
+
+/// What is not yet signed can be changed unseen, so no longer than this.
+const LONGEST_CHECKPOINT_INTERVAL_MS: u64 = 10_000;
+const SHORTEST_CHECKPOINT_INTERVAL_MS: u64 = 100;
+/// A day of a busy gateway, and some seconds of compression.
+const ROTATION_BYTES: u64 = 256 * 1024 * 1024;
+/// Smaller files would be mostly checkpoints.
+const SMALLEST_ROTATION_BYTES: u64 = 64 * 1024;
+const LARGEST_ROTATION_BYTES: u64 = 1 << 40;
+const LONGEST_ROTATION_HOURS: u64 = 24 * 366;
+const WHAT_TO_WRITE: &str = "write records or checkpoints";
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Appended to.
+    pub file: Option<PathBuf>,
+    /// What standard output gets.
+    pub stdout: Option<Content>,
+    /// What an answer waits for.
+    pub required: SinkName,
+    /// When an answer may leave.
+    pub durability: Durability,
+    /// How lines are bound to each other and signed.
+    pub chain: Option<ChainSetting>,
+    /// When another file is begun.
+    pub rotation: Option<Rotation>,
+}
+
+/// What a sink gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Every line.
+    Records,
+    /// The signed checkpoints alone, to be kept where the gateway's host cannot change them.
+    Checkpoints,
+}
+
+/// A kind of sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkName {
+    /// `file`
+    File,
+    /// `stdout`
+    Stdout,
+}
+
+/// The chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainSetting {
+    /// The key that signs checkpoints; made if it is not there.
+    pub signing_key_file: Option<PathBuf>,
+    /// The longest time between two checkpoints.
+    pub interval: Duration,
+}
+
+pub(super) fn audit(section: &Section<'_>) -> Option<Audit> {
+    let file = section.get("file").map(|value| file(&value));
+    let stdout = section.get("stdout");
+    let stdout_content = stdout.as_ref().map(content);
+    let required = section.get("required");
+    let durability = section.get("durability").map_or(Some(Durability::default()), |value| durability(&value));
+    let chain = chain(section);
+    let rotation = rotation(&section.section("rotation"), file.is_some());
+    section.end();
+
+    let file = file.map_or(Some(None), |file| file.map(Some))?;
+    let stdout_content = stdout_content.map_or(Some(None), |content| content.map(Some))?;
+    // Standard output is what a container's log collector reads; the program's own log is on standard error.
+    let stdout_content = stdout_content.or(file.is_none().then_some(Content::Records));
+    let required = match required {
+        Some(value) => sink_name(&value, file.is_some(), stdout_content)?,
+        None if file.is_some() => SinkName::File,
+        None => SinkName::Stdout,
+    };
+    if required == SinkName::Stdout && stdout_content == Some(Content::Checkpoints) {
+        let hint = Some("write records, or name a file");
+        stdout.as_ref().inspect(|value| value.fault("the required sink has to get every record", hint));
+    }
+    Some(Audit { file, stdout: stdout_content, required, durability: durability?, chain: chain?, rotation: rotation? })
+}
+
+fn file(value: &Value<'_>) -> Option<PathBuf> {
+    let file = value.path()?;
+    let parent = file.parent().filter(|parent| *parent != Path::new(""));
+    if file.is_dir() {
+        value.fault(format!("`{}` is a directory", file.display()), Some("name a file in it"));
+    } else if parent.is_some_and(|parent| !parent.is_dir()) {
+        value.fault(format!("the directory of `{}` does not exist", file.display()), Some("make the directory"));
+    }
+    Some(file)
+}
+
+fn content(value: &Value<'_>) -> Option<Content> {
+    match value.text()? {
+        "records" => Some(Content::Records),
+        "checkpoints" => Some(Content::Checkpoints),
+        other => {
+            value.fault(format!("`{other}` is nothing that a sink can get"), Some(WHAT_TO_WRITE));
+            None
+        }
+    }
+}
+
+fn sink_name(value: &Value<'_>, file: bool, stdout: Option<Content>) -> Option<SinkName> {
+    let (name, is_there) = match value.text()? {
+        "file" => (SinkName::File, file),
+        "stdout" => (SinkName::Stdout, stdout.is_some()),
+        other => {
+            value.fault(format!("`{other}` is no sink"), Some("write file or stdout"));
+            return None;
+        }
+    };
+    if !is_there {
+        value.fault("names a sink that is not configured", Some("configure it in [audit], or name another"));
+    }
+    Some(name)
+}
+
+fn durability(value: &Value<'_>) -> Option<Durability> {
+    match value.text()? {
+        "queued" => Some(Durability::Queued),
+        "written" => Some(Durability::Written),
+        "synced" => Some(Durability::Synced),
+        other => {
+            value.fault(format!("`{other}` is no durability"), Some("write queued, written or synced"));
+            None
+        }
+    }
+}
+
+/// The inner `None`: there is to be none.
+fn chain(section: &Section<'_>) -> Option<Option<ChainSetting>> {
+    let wanted = section.get("chain").map_or(Some(true), |value| value.boolean());
+    let key = section.get("signing_key_file");
+    let interval = section.get("checkpoint_interval_ms");
+    if wanted == Some(false) {
+        for value in [&key, &interval].into_iter().flatten() {
+            value.fault("means nothing without a chain", Some("take it out, or set audit.chain to true"));
+        }
+        return Some(None);
+    }
+    let signing_key_file = key.map_or(Some(None), |value| value.path().map(Some));
+    let range = SHORTEST_CHECKPOINT_INTERVAL_MS..=LONGEST_CHECKPOINT_INTERVAL_MS;
+    let interval = interval.map_or(Some(LONGEST_CHECKPOINT_INTERVAL_MS), |value| value.number(range));
+    wanted?;
+    Some(Some(ChainSetting { signing_key_file: signing_key_file?, interval: Duration::from_millis(interval?) }))
+}
+
+/// The inner `None`: there is no file.
+fn rotation(section: &Section<'_>, file: bool) -> Option<Option<Rotation>> {
+    let range = SMALLEST_ROTATION_BYTES..=LARGEST_ROTATION_BYTES;
+    let bytes = section.get("bytes").map_or(Some(ROTATION_BYTES), |value| value.number(range));
+    let hours = section.get("hours").map_or(Some(None), |value| value.number(1..=LONGEST_ROTATION_HOURS).map(Some));
+    let compress = section.get("compress").map_or(Some(true), |value| value.boolean());
+    if section.is_present() && !file {
+        section.fault("bytes", "there is no file to rotate", Some("take [audit.rotation] out, or name a file"));
+    }
+    section.end();
+    let after = hours?.map(|hours| Duration::from_secs(hours * 60 * 60));
+    let rotation = Rotation { bytes: bytes?, after, compress: compress? };
+    Some(file.then_some(rotation))
+}
