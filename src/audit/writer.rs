@@ -120,7 +120,7 @@ struct Queue {
     /// What its lines hold of the backlog.
     charged: usize,
     last: u64,
-    /// A checkpoint that is to be written.
+    /// Whether the trail is to end with a checkpoint; until it does.
     wanted: Option<Reason>,
     waiters: Vec<Waker>,
     /// Somebody left a line behind that nobody waits for.
@@ -421,21 +421,21 @@ impl Shared {
             let mut queue = self.queue();
             let Queue { bytes, charged, last, wanted, .. } = &mut *queue;
             sink.take(bytes, charged, *last);
-            wanted.take()
+            *wanted
         };
         sink.end_lines(wanted);
-        let complete = sink.is_empty() || self.write_batch(sink, wanted);
+        let complete = sink.is_empty() || self.write_batch(sink);
         self.make_room(sink);
-        if complete
-            && wanted == Some(Reason::Stop)
-            && let Err(error) = sink.close()
-        {
-            tracing::warn!(%error, "the audit file cannot be closed well");
+        if complete && wanted.is_some() {
+            if let Err(error) = sink.close() {
+                tracing::warn!(%error, "the audit file cannot be closed well");
+            }
+            self.queue().wanted = None;
         }
         complete
     }
 
-    fn write_batch(&self, sink: &mut Sink, wanted: Option<Reason>) -> bool {
+    fn write_batch(&self, sink: &mut Sink) -> bool {
         self.writing_since.store(self.age().max(1), Ordering::Relaxed);
         let wrote = sink.write();
         self.writing_since.store(0, Ordering::Relaxed);
@@ -456,7 +456,6 @@ impl Shared {
             Err(error) => {
                 let mut queue = self.queue();
                 queue.fault = Some(Unwritable::new(&error));
-                queue.wanted = queue.wanted.or(wanted);
                 // What was queued meanwhile would have to wait behind what cannot be written.
                 self.failed.store(queue.last, Ordering::Release);
                 self.healthy.store(false, Ordering::Release);

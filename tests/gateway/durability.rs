@@ -1,7 +1,6 @@
 //! A gateway that is killed: what it answered is there when it starts again, whole, and recorded.
 
 use std::collections::HashMap;
-use std::fs;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -123,11 +122,11 @@ fn what_was_answered_before_a_kill_is_there_and_recorded_and_nothing_is_half_don
         }
     }
     assert!(answered.aliases.is_empty(), "answered and not there: {:?}", answered.aliases);
-    // A kill may tear a line, but none of a request that was answered.
-    let audit = fs::read_to_string(gateway.site.path("audit.jsonl")).unwrap();
-    let records = audit.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let outcomes: HashMap<_, _> =
-        records.map(|record| (text(&record, "requestID").to_owned(), record["errorCode"].clone())).collect();
+    let outcomes: HashMap<_, _> = gateway
+        .records()
+        .into_iter()
+        .map(|record| (text(&record, "requestID").to_owned(), record["errorCode"].clone()))
+        .collect();
     for id in &answered.request_ids {
         assert_eq!(outcomes.get(id), Some(&Value::Null), "{id}");
     }

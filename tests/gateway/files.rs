@@ -7,6 +7,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::json;
+
 use crate::harness::{Run, Site, run};
 
 /// Runs a command on a configuration, to its end.
@@ -256,8 +260,10 @@ fn an_audit_file_is_made_for_its_owner_alone_and_continued() {
     fs::write(&audit, [fs::read_to_string(&audit).unwrap().as_str(), torn].concat()).unwrap();
     let gateway = site.start();
     let other = gateway.create_key();
-    let text = fs::read_to_string(&audit).unwrap();
-    let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 3);
-    assert!(lines[0].contains(&key) && lines[1] == torn && lines[2].contains(&other), "{text}");
+    let names: Vec<_> = gateway.lines().into_iter().map(|line| line["eventName"].clone()).collect();
+    assert_eq!(names, ["AuditCheckpoint", "CreateKey", "AuditLineRepaired", "AuditCheckpoint", "CreateKey"]);
+    let lines = gateway.lines();
+    assert!(lines[1].to_string().contains(&key) && lines[4].to_string().contains(&other), "{lines:?}");
+    let repaired = &lines[2]["additionalEventData"]["gateway"]["repaired"];
+    assert_eq!(*repaired, json!({"bytes": torn.len(), "text": BASE64_STANDARD.encode(torn)}));
 }

@@ -67,6 +67,8 @@ pub(in crate::audit) struct Sink {
     charged: usize,
     /// Where checkpoints stand in the batch.
     checkpoints: Vec<Range<usize>>,
+    /// Whether the last of them is the one that was wanted.
+    ended: bool,
     seconds: Vec<SecondSink>,
 }
 
@@ -82,6 +84,7 @@ impl Sink {
             last: 0,
             charged: 0,
             checkpoints: Vec::new(),
+            ended: false,
             seconds,
         }
     }
@@ -125,6 +128,7 @@ impl Sink {
         if let Lines::Chained(chain) = lines {
             // While nothing can be written the chain has come no further.
             let due = self.offset == 0 && self.checkpoints.is_empty() && chain.is_due();
+            let wanted = wanted.filter(|_| !mem::replace(&mut self.ended, wanted.is_some()));
             if let Some(reason) = wanted.or(due.then_some(Reason::Interval)) {
                 self.checkpoint(reason);
             }
@@ -179,6 +183,7 @@ impl Sink {
             }
         }
         self.offset = 0;
+        self.ended = false;
         self.checkpoints.clear();
         self.batch.clear();
         self.batch.shrink_to(KEPT_BYTES);
