@@ -252,6 +252,3 @@ fn stands_at(file: &File, path: &Path) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
-
-#[cfg(test)]
-mod tests;

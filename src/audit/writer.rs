@@ -489,7 +489,7 @@ impl Shared {
             drop(sink);
             let again = self.release();
             let queue = self.queue();
-            if queue.closing && (self.inline || !queue.has_work() || !complete) {
+            if queue.closing && (!queue.has_work() || !complete) {
                 return;
             }
             if !again {

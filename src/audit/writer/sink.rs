@@ -69,6 +69,8 @@ pub(in crate::audit) struct Sink {
     checkpoints: Vec<Range<usize>>,
     /// Whether the last of them is the one that was wanted.
     ended: bool,
+    /// The program ends: nothing is reserved any more.
+    closed: bool,
     seconds: Vec<SecondSink>,
 }
 
@@ -85,6 +87,7 @@ impl Sink {
             charged: 0,
             checkpoints: Vec::new(),
             ended: false,
+            closed: false,
             seconds,
         }
     }
@@ -217,8 +220,8 @@ impl Sink {
     /// Sees to it that there is room for what is in flight, which holds so many bytes.
     pub(super) fn reserve(&mut self, held: u64) -> io::Result<()> {
         match &mut self.target {
-            Target::File { file, .. } => file.reserve(held),
-            Target::Stream(_) => Ok(()),
+            Target::File { file, .. } if !self.closed => file.reserve(held),
+            _ => Ok(()),
         }
     }
 
@@ -267,6 +270,7 @@ impl Sink {
 
     /// Gives back what was reserved, at the end of the program.
     pub(super) fn close(&mut self) -> io::Result<()> {
+        self.closed = true;
         if let Target::File { file, .. } = &mut self.target {
             file.give_back()?;
             file.sync()?;
