@@ -22,21 +22,18 @@ pub(super) fn open(config: &Config, backend: &Served, clock: &Clock) -> Result<W
         move |source| RunError::Audit { sink, source }
     };
     let mut seconds = Vec::new();
-    let (main, name) = match (required, file) {
-        (SinkName::File, Some(path)) => {
-            if let Some(content) = stdout {
-                let writer = Writer::threaded(io::stdout()).map_err(failed(standard_output))?;
-                seconds.push(SecondSink { writer, only_checkpoints: *content == Content::Checkpoints });
-            }
-            (MainSink::File { path: path.clone(), rotation: *rotation }, quoted(path))
+    let (main, name) = if let (SinkName::File, Some(path)) = (required, file) {
+        if let Some(content) = stdout {
+            let writer = Writer::threaded(io::stdout()).map_err(failed(standard_output))?;
+            seconds.push(SecondSink { writer, only_checkpoints: *content == Content::Checkpoints });
         }
-        _ => {
-            if let Some(path) = file {
-                let writer = second_file(path, clock).map_err(failed(&quoted(path)))?;
-                seconds.push(SecondSink { writer, only_checkpoints: false });
-            }
-            (MainSink::Stream(Box::new(io::stdout())), standard_output.to_owned())
+        (MainSink::File { path: path.clone(), rotation: *rotation }, quoted(path))
+    } else {
+        if let Some(path) = file {
+            let writer = second_file(path, clock).map_err(failed(&quoted(path)))?;
+            seconds.push(SecondSink { writer, only_checkpoints: false });
         }
+        (MainSink::Stream(Box::new(io::stdout())), standard_output.to_owned())
     };
     let chain = chain.as_ref().map(|chain| chain_settings(config, chain, backend, clock)).transpose()?;
     let trail = Trail { main, durability: *durability, chain, seconds, clock: clock.clone() };

@@ -4,11 +4,12 @@
 //! is written, however often that has to be tried.
 
 use std::fmt::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::json;
 use super::line_end::{LONGEST_LINE, LineHash, NO_LINE, SIGNED_PREFIX, hash};

@@ -121,7 +121,7 @@ fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
         pem.extend(line.iter().copied().map(char::from));
         pem.push('\n');
     }
-    pem.push_str(&format!("-----END {label}-----\n"));
+    pem.extend(["-----END ", label, "-----\n"]);
     pem
 }
 

@@ -115,6 +115,8 @@ struct Shared {
 }
 
 #[derive(Default)]
+// Each is told by one who knows nothing of the others.
+#[expect(clippy::struct_excessive_bools)]
 struct Queue {
     bytes: Vec<u8>,
     /// What its lines hold of the backlog.

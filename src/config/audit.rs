@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::upstreams::Noted;
 use crate::audit::{Durability, Rotation};
 use crate::faults::{Section, Value};
 
@@ -71,8 +72,8 @@ pub(super) fn audit(section: &Section<'_>) -> Option<Audit> {
     let rotation = rotation(&section.section("rotation"), file.is_some());
     section.end();
 
-    let file = file.map_or(Some(None), |file| file.map(Some))?;
-    let stdout_content = stdout_content.map_or(Some(None), |content| content.map(Some))?;
+    let file = file.map(|file| file.ok_or(Noted)).transpose().ok()?;
+    let stdout_content = stdout_content.map(|content| content.ok_or(Noted)).transpose().ok()?;
     // Standard output is what a container's log collector reads; the program's own log is on standard error.
     let stdout_content = stdout_content.or(file.is_none().then_some(Content::Records));
     let required = match required {
@@ -84,7 +85,14 @@ pub(super) fn audit(section: &Section<'_>) -> Option<Audit> {
         let hint = Some("write records, or name a file");
         stdout.as_ref().inspect(|value| value.fault("the required sink has to get every record", hint));
     }
-    Some(Audit { file, stdout: stdout_content, required, durability: durability?, chain: chain?, rotation: rotation? })
+    Some(Audit {
+        file,
+        stdout: stdout_content,
+        required,
+        durability: durability?,
+        chain: chain.ok()?,
+        rotation: rotation.ok()?,
+    })
 }
 
 fn file(value: &Value<'_>) -> Option<PathBuf> {
@@ -136,8 +144,8 @@ fn durability(value: &Value<'_>) -> Option<Durability> {
     }
 }
 
-/// The inner `None`: there is to be none.
-fn chain(section: &Section<'_>) -> Option<Option<ChainSetting>> {
+/// `Ok(None)`: there is to be none. `Err`: a fault was noted.
+fn chain(section: &Section<'_>) -> Result<Option<ChainSetting>, Noted> {
     let wanted = section.get("chain").map_or(Some(true), |value| value.boolean());
     let key = section.get("signing_key_file");
     let interval = section.get("checkpoint_interval_ms");
@@ -145,26 +153,26 @@ fn chain(section: &Section<'_>) -> Option<Option<ChainSetting>> {
         for value in [&key, &interval].into_iter().flatten() {
             value.fault("means nothing without a chain", Some("take it out, or set audit.chain to true"));
         }
-        return Some(None);
+        return Ok(None);
     }
-    let signing_key_file = key.map_or(Some(None), |value| value.path().map(Some));
+    let signing_key_file = key.map(|value| value.path().ok_or(Noted)).transpose();
     let range = SHORTEST_CHECKPOINT_INTERVAL_MS..=LONGEST_CHECKPOINT_INTERVAL_MS;
-    let interval = interval.map_or(Some(LONGEST_CHECKPOINT_INTERVAL_MS), |value| value.number(range));
-    wanted?;
-    Some(Some(ChainSetting { signing_key_file: signing_key_file?, interval: Duration::from_millis(interval?) }))
+    let interval = interval.map_or(Some(LONGEST_CHECKPOINT_INTERVAL_MS), |value| value.number(range)).ok_or(Noted);
+    wanted.ok_or(Noted)?;
+    Ok(Some(ChainSetting { signing_key_file: signing_key_file?, interval: Duration::from_millis(interval?) }))
 }
 
-/// The inner `None`: there is no file.
-fn rotation(section: &Section<'_>, file: bool) -> Option<Option<Rotation>> {
+/// `Ok(None)`: there is no file. `Err`: a fault was noted.
+fn rotation(section: &Section<'_>, file: bool) -> Result<Option<Rotation>, Noted> {
     let range = SMALLEST_ROTATION_BYTES..=LARGEST_ROTATION_BYTES;
-    let bytes = section.get("bytes").map_or(Some(ROTATION_BYTES), |value| value.number(range));
-    let hours = section.get("hours").map_or(Some(None), |value| value.number(1..=LONGEST_ROTATION_HOURS).map(Some));
-    let compress = section.get("compress").map_or(Some(true), |value| value.boolean());
+    let bytes = section.get("bytes").map_or(Some(ROTATION_BYTES), |value| value.number(range)).ok_or(Noted);
+    let hours = section.get("hours").map(|value| value.number(1..=LONGEST_ROTATION_HOURS).ok_or(Noted)).transpose();
+    let compress = section.get("compress").map_or(Some(true), |value| value.boolean()).ok_or(Noted);
     if section.is_present() && !file {
         section.fault("bytes", "there is no file to rotate", Some("take [audit.rotation] out, or name a file"));
     }
     section.end();
     let after = hours?.map(|hours| Duration::from_secs(hours * 60 * 60));
     let rotation = Rotation { bytes: bytes?, after, compress: compress? };
-    Some(file.then_some(rotation))
+    Ok(file.then_some(rotation))
 }

@@ -70,10 +70,10 @@ impl ChainEnd {
     }
 
     /// Takes up what the checkpoint `line` says.
-    pub(super) fn set_checkpoint(&mut self, link: Link, line: &[u8]) -> io::Result<()> {
-        let line: CheckpointLine = serde_json::from_slice(line)?;
-        let Checkpoint { chain, store } = line.additional_event_data.gateway.checkpoint;
-        (self.id, self.store, self.checkpoint) = (chain, store, Some(link));
+    pub(super) fn set_checkpoint(&mut self, at: Link, line: &[u8]) -> io::Result<()> {
+        let parsed: CheckpointLine = serde_json::from_slice(line)?;
+        let Checkpoint { chain, store } = parsed.additional_event_data.gateway.checkpoint;
+        (self.id, self.store, self.checkpoint) = (chain, store, Some(at));
         Ok(())
     }
 }
