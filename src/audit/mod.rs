@@ -2,7 +2,8 @@
 //! CloudTrail's shape.
 //!
 //! The outermost layers open a [`Draft`], inner ones fill in what they learn, and the record is written when the
-//! last owner of the draft ends, whatever the way. [`Writer`] says how lines reach the file.
+//! last owner of the draft ends, whatever the way. [`Writer`] says how lines reach the file, [`line_end`] how each is bound
+//! to the one before it.
 //!
 //! Architecture invariant: facts come in as plain values, and none of them is a plaintext, a secret, a
 //! signature or a token; audit knows no stage, no layer and no state.
@@ -12,7 +13,7 @@ mod console;
 mod draft;
 mod identity;
 mod json;
-mod line_end;
+pub mod line_end;
 mod log_file;
 mod open;
 mod own_event;
