@@ -90,20 +90,12 @@ impl Timestamp {
         Some(Self::from_unix_seconds(date.ok()?.with_time(time.ok()?).assume_utc().unix_timestamp()))
     }
 
-    /// Reads what [`Self::iso8601`] writes, exactly `YYYY-MM-DDTHH:MM:SSZ`.
+    /// Reads exactly `YYYY-MM-DDTHH:MM:SSZ`, as CloudTrail writes it; `None` as for [`Self::parse_basic`].
     #[must_use]
     pub fn parse_iso8601(text: &str) -> Option<Self> {
         let (date, time) = text.split_once('T')?;
-        let separated = |part: &str, separator| {
-            part.split(separator).map(str::len).eq(match separator {
-                '-' => [4, 2, 2],
-                _ => [2, 2, 3],
-            })
-        };
-        if !separated(date, '-') || !separated(time, ':') {
-            return None;
-        }
-        Self::parse_basic(&text.replace(['-', ':'], ""))
+        let ([year, month, day], [hour, minute, second]) = (parts(date, '-')?, parts(time, ':')?);
+        (text.len() == 20).then(|| Self::parse_basic(&format!("{year}{month}{day}T{hour}{minute}{second}")))?
     }
 
     /// The end, in UTC, of the day that is written exactly as `YYYY-MM-DD`.
@@ -138,6 +130,13 @@ impl Timestamp {
     fn calendar(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.unix_seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
+}
+
+/// The three parts of `text`, if it has three.
+fn parts(text: &str, separator: char) -> Option<[&str; 3]> {
+    let mut parts = text.split(separator);
+    let three = [parts.next()?, parts.next()?, parts.next()?];
+    parts.next().is_none().then_some(three)
 }
 
 impl fmt::Debug for Timestamp {
@@ -309,6 +308,29 @@ mod tests {
             "２０１５0830T12",
         ] {
             assert_eq!(Timestamp::parse_basic(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_record_is_read_as_it_is_written_and_no_other_text_is() {
+        let t = Timestamp::parse_iso8601("2015-08-30T12:36:00Z").unwrap();
+        assert_eq!(t.unix_seconds(), 1_440_938_160);
+        for text in [
+            "",
+            "T",
+            "2015-08-30",
+            "2015-08-30T12:36:00",
+            "2015-08-30 12:36:00Z",
+            "2015-08-30T12:36:00.0Z",
+            "20150830T123600Z",
+            "2015-083-0T12:36:00Z",
+            "2015-02-30T12:36:00Z",
+            "2015-08-30T24:36:00Z",
+            "2015-08-30T12:36:00z",
+            "2015-08-30T12-36-00Z",
+            "2015:08:30T12:36:00Z",
+        ] {
+            assert_eq!(Timestamp::parse_iso8601(text), None, "{text}");
         }
     }
 

@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::json;
-use super::line_end::{LONGEST_LINE, LineHash, NO_LINE, SIGNED_PREFIX, hash};
+use super::line_end::{LineHash, append, append_signature, signed_text};
 use super::own_event::Origin;
+use super::reading::LONGEST_LINE;
 use super::record::CLOSED;
 use super::signing_key::SigningKey;
 use crate::clock::Clock;
@@ -74,11 +74,7 @@ pub(super) struct Link {
 
 impl Link {
     /// What stands before the first line.
-    pub(super) const NONE: Self = Self { sequence: 0, hash: NO_LINE };
-
-    fn hash_text(&self) -> &str {
-        std::str::from_utf8(&self.hash).unwrap_or_default()
-    }
+    pub(super) const NONE: Self = Self { sequence: 0, hash: LineHash::ZERO };
 }
 
 /// What is needed to go on with a chain.
@@ -129,14 +125,10 @@ impl Chain {
     fn end_with(&mut self, out: &mut Vec<u8>, start: usize, sign: impl FnOnce(&SigningKey, &mut Vec<u8>)) {
         let Link { sequence, hash: previous } = self.end.last;
         let sequence = sequence + 1;
-        out.extend_from_slice(if out.last() == Some(&b'{') { b"\"sequence\":" } else { b",\"sequence\":" });
-        json::number(out, sequence);
-        out.extend_from_slice(b",\"previousHash\":\"");
-        out.extend_from_slice(&previous);
-        out.push(b'"');
+        append(out, sequence, previous);
         sign(&self.settings.key, out);
         out.extend_from_slice(CLOSED);
-        self.end.last = Link { sequence, hash: hash(out.get(start..).unwrap_or_default()) };
+        self.end.last = Link { sequence, hash: LineHash::of(out.get(start..).unwrap_or_default()) };
     }
 
     /// The line, with its line feed, that stands for `torn`, what a crash has left of one.
@@ -169,7 +161,7 @@ impl Chain {
         let _ = match &self.end.checkpoint {
             None => write!(text, r#","previous":null"#),
             Some(link) => {
-                write!(text, r#","previous":{{"sequence":{},"hash":"{}"}}"#, link.sequence, link.hash_text())
+                write!(text, r#","previous":{{"sequence":{},"hash":"{}"}}"#, link.sequence, link.hash)
             }
         };
         if let Some(store) = store {
@@ -179,11 +171,8 @@ impl Chain {
         let _ = write!(text, r#","publicKey":"{}"}}"#, key.public_key());
         out.extend_from_slice(text.as_bytes());
         self.end_with(out, start, |key, out| {
-            let signed = [SIGNED_PREFIX, out.get(start..).unwrap_or_default()].concat();
-            let signature = key.sign(&signed);
-            out.extend_from_slice(b",\"signature\":\"");
-            out.extend_from_slice(signature.as_bytes());
-            out.push(b'"');
+            let signature = key.sign(&signed_text(out.get(start..).unwrap_or_default()));
+            append_signature(out, &signature);
         });
         out.push(b'\n');
         self.end.checkpoint = Some(self.end.last);

@@ -3,7 +3,7 @@
 //!
 //! The outermost layers open a [`Draft`], inner ones fill in what they learn, and the record is written when the
 //! last owner of the draft ends, whatever the way. [`Writer`] says how lines reach the file, [`line_end`] how each is bound
-//! to the one before it.
+//! to the one before it, and [`reading`] reads them again.
 //!
 //! Architecture invariant: facts come in as plain values, and none of them is a plaintext, a secret, a
 //! signature or a token; audit knows no stage, no layer and no state.
@@ -17,6 +17,7 @@ pub mod line_end;
 mod log_file;
 mod open;
 mod own_event;
+pub mod reading;
 mod record;
 mod recorder;
 mod service_event;

@@ -20,6 +20,7 @@ use crate::secret::Secret;
 
 /// Base64 in PEM is broken after so many characters (RFC 7468 section 2).
 const PEM_COLUMNS: usize = 64;
+const SIGNATURE_BYTES: usize = 64;
 const HINT: &str = "name a file that `openssl genpkey -algorithm ed25519` wrote, or one that does not exist yet";
 
 /// Signs checkpoints.
@@ -102,9 +103,10 @@ impl SigningKey {
         pem("PUBLIC KEY", &[&INFO, self.pair.public_key().as_ref()].concat()).to_string()
     }
 
-    /// Over `text`, in base64.
-    pub(super) fn sign(&self, text: &[u8]) -> String {
-        STANDARD.encode(self.pair.sign(text))
+    pub(super) fn sign(&self, text: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        let mut bytes = [0; SIGNATURE_BYTES];
+        bytes.copy_from_slice(self.pair.sign(text).as_ref());
+        bytes
     }
 }
 
@@ -179,7 +181,7 @@ mod tests {
         let mut seed = Secret::new([0; 32]);
         hex::decode_to_slice("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", seed.expose_mut())
             .unwrap();
-        let signature = STANDARD.decode(SigningKey::from_seed(&seed).unwrap().sign(&[0x72])).unwrap();
+        let signature = SigningKey::from_seed(&seed).unwrap().sign(&[0x72]);
         let expected = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
                         085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
         assert_eq!(hex::encode(signature), expected);

@@ -1,11 +1,13 @@
 //! The command line: one file a command, and the exit code that each ends with.
 
+mod audit;
 mod check;
 mod credentials;
 mod keys;
 mod log;
 mod lossy;
 mod operations;
+mod output;
 mod page;
 mod policy;
 mod quickstart;
@@ -36,6 +38,7 @@ const FAILED: u8 = 1;
   kmsgate check --config kmsgate.toml         everything that is wrong with a configuration, at once
   kmsgate serve --config kmsgate.toml         the real thing
   kmsgate keys export --help                  how keys go from one local store to another
+  kmsgate audit verify --help                 whether anybody changed what was recorded
 
 Exit codes: 0 stopped after draining, 1 could not start or failed, 64 the configuration is at fault.")]
 struct Cli {
@@ -66,6 +69,8 @@ enum Command {
     Keys(keys::Command),
     #[command(subcommand)]
     Policy(policy::Command),
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 /// Runs what the command line asks for.
@@ -102,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Credentials(command) => credentials::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Policy(command) => policy::run(&command),
+        Command::Audit(command) => audit::run(&command),
     }
 }
 

@@ -1,15 +1,16 @@
 //! Where the chain of a file has come to, found from its end.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::unix::fs::FileExt;
 
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::super::chain::{ChainEnd, Link, StoreRevision};
-use super::super::line_end::{LONGEST_LINE, LineEnd, hash};
+use super::super::line_end::{LineEnd, LineHash};
+use super::super::reading::LONGEST_LINE;
 use crate::clock::Timestamp;
 
 const BLOCK: u64 = 256 * 1024;
@@ -96,7 +97,7 @@ pub(in crate::audit) fn find(file: &File) -> io::Result<Found> {
             }
             return Err(unchained());
         };
-        let link = Link { sequence: line_end.sequence, hash: hash(&line) };
+        let link = Link { sequence: line_end.sequence, hash: LineHash::of(&line) };
         let end = end.get_or_insert_with(|| ChainEnd::of(link));
         if line_end.signature.is_some() {
             end.set_checkpoint(link, &line)?;
@@ -134,22 +135,14 @@ fn torn(file: &File, from: u64, length: u64) -> io::Result<(u64, Vec<u8>)> {
 
 /// The first line, if there is a whole one of a chain.
 fn first(file: &File) -> io::Result<Option<First>> {
-    let mut bytes = vec![0; LONGEST_LINE];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let read = file.read_at(rest, u64::try_from(filled).unwrap_or(u64::MAX))?;
-        let found = rest.get(..read).and_then(|new| memchr(b'\n', new));
-        if let Some(line) = found.and_then(|at| bytes.get(..filled + at)) {
-            let time = serde_json::from_slice::<Timed>(line).ok();
-            let at = time.and_then(|timed| Timestamp::parse_iso8601(&timed.event_time));
-            return Ok(LineEnd::parse(line).map(|end| First { sequence: end.sequence, at }));
-        }
-        if read == 0 {
-            break;
-        }
-        filled += read;
-    }
-    Ok(None)
+    let mut reader = BufReader::new(file);
+    reader.rewind()?;
+    let mut line = Vec::new();
+    reader.take(to_u64(LONGEST_LINE)).read_until(b'\n', &mut line)?;
+    let Some(line) = line.strip_suffix(b"\n") else { return Ok(None) };
+    let timed = serde_json::from_slice::<Timed>(line).ok();
+    let at = timed.and_then(|timed| Timestamp::parse_iso8601(&timed.event_time));
+    Ok(LineEnd::parse(line).map(|end| First { sequence: end.sequence, at }))
 }
 
 /// The lines of a file from the last to the first.

@@ -12,7 +12,8 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
 use super::super::chain::{ChainEnd, Link};
-use super::super::line_end::{LONGEST_LINE, LineEnd, hash};
+use super::super::line_end::{LineEnd, LineHash};
+use super::super::reading::LONGEST_LINE;
 use super::MODE;
 
 const DIGITS: usize = 20;
@@ -71,7 +72,7 @@ pub(super) fn end_of(path: &Path) -> io::Result<Option<ChainEnd>> {
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let Some(parsed) = LineEnd::parse(text) else { continue };
-        let last = Link { sequence: parsed.sequence, hash: hash(text) };
+        let last = Link { sequence: parsed.sequence, hash: LineHash::of(text) };
         let is_checkpoint = parsed.signature.is_some();
         let end = end.get_or_insert_with(|| ChainEnd::of(last));
         end.last = last;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::*;
-use crate::audit::line_end::{LineEnd, hash};
+use crate::audit::line_end::{LineEnd, LineHash};
 use crate::audit::{Origin, SigningKey, StoreRevision};
 use crate::clock::{ManualClock, Timestamp};
 use crate::secret::Secret;
@@ -127,7 +127,7 @@ impl Place {
 /// What is told of each line, once each has been found to be bound to the one before.
 fn followed(text: &str) -> Vec<String> {
     assert!(text.ends_with('\n'), "{text}");
-    let mut before: Option<(u64, [u8; 64])> = None;
+    let mut before: Option<(u64, LineHash)> = None;
     let told = text.lines().map(|line| {
         let end = LineEnd::parse(line.as_bytes()).unwrap_or_else(|| panic!("no line of a chain: {line}"));
         let record: Value = serde_json::from_str(line).unwrap();
@@ -137,9 +137,9 @@ fn followed(text: &str) -> Vec<String> {
             (&json!(end.sequence), gateway["signature"].is_string())
         );
         if let Some((sequence, hash)) = before {
-            assert_eq!((end.sequence, *end.previous_hash), (sequence + 1, hash), "{line}");
+            assert_eq!((end.sequence, end.previous), (sequence + 1, hash), "{line}");
         }
-        before = Some((end.sequence, hash(line.as_bytes())));
+        before = Some((end.sequence, LineHash::of(line.as_bytes())));
         let name = record["eventName"].as_str().unwrap();
         gateway["checkpoint"]["reason"].as_str().unwrap_or(name).to_owned()
     });

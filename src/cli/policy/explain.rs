@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use super::fault::Failure;
 use super::judge::{Bench, OfKey, Verdict};
 use super::question::{needed, operation};
-use super::records::{Decided, Line, Lines, Record, audit_file, unreadable};
-use super::report::{notes, plain, say};
+use super::records::{self, Decided, Record, audit_file, unreadable};
+use super::report::notes;
 use super::simulate::{QUICKSTART_CONFIG, configured, tell};
+use crate::audit::reading::Line;
 use crate::cli::FAILED;
+use crate::cli::output::{plain, say};
 use crate::config::Config;
 use crate::faults::Fault;
 
@@ -78,7 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 /// The record of the request. Only lines that name it are read as records.
 fn find(file: &Path, request_id: &str) -> Result<Record, Failure> {
-    let mut lines = Lines::open(file)?;
+    let mut lines = records::open(file)?;
     let wanted = memmem::Finder::new(request_id);
     let mut cut = false;
     loop {

@@ -2,8 +2,7 @@
 //!
 //! A file may be larger than memory and may be written to while it is read, so a last line without an end is no fault.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -11,11 +10,12 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::fault::Failure;
+use crate::audit::reading::{Input, Lines, Progress};
 use crate::config::Config;
 use crate::faults::Fault;
 
-/// No record comes near this many bytes: its largest members have 100 KiB each.
-const LONGEST_LINE: u64 = 4 * 1024 * 1024;
+/// The lines of an audit file.
+type RecordLines = Lines<Box<dyn BufRead>>;
 
 /// What is read of a record.
 #[derive(Debug, Deserialize)]
@@ -133,62 +133,14 @@ impl Record {
     }
 }
 
-/// One line of the file.
-#[derive(Debug)]
-pub(super) enum Line<'l> {
-    /// A line with its end.
-    Whole(&'l [u8]),
-    /// The last one, which has no end: it may still be written.
-    Last(&'l [u8]),
-    /// Longer than any record.
-    TooLong,
-}
-
-/// The lines of an audit file, in memory one at a time.
-#[derive(Debug)]
-pub(super) struct Lines<R> {
-    input: R,
-    line: Vec<u8>,
-    /// The number of the line that was read last, from 1.
-    pub(super) number: u64,
-}
-
-impl Lines<BufReader<File>> {
-    /// Opens `file`.
-    ///
-    /// # Errors
-    ///
-    /// A fault that says that it cannot be read.
-    pub(super) fn open(file: &Path) -> Result<Self, Failure> {
-        let opened = File::open(file).and_then(|opened| {
-            if opened.metadata()?.is_dir() { Err(io::Error::from(io::ErrorKind::IsADirectory)) } else { Ok(opened) }
-        });
-        Ok(Self::new(BufReader::new(opened.map_err(|error| unreadable(file, &error))?)))
-    }
-}
-
-impl<R: BufRead> Lines<R> {
-    pub(super) const fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0 }
-    }
-
-    /// The next line, or `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
-        self.line.clear();
-        let read = (&mut self.input).take(LONGEST_LINE).read_until(b'\n', &mut self.line)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.number += 1;
-        if self.line.last() == Some(&b'\n') {
-            return Ok(Some(Line::Whole(&self.line)));
-        }
-        if u64::try_from(read).is_ok_and(|read| read < LONGEST_LINE) {
-            return Ok(Some(Line::Last(&self.line)));
-        }
-        self.input.skip_until(b'\n')?;
-        Ok(Some(Line::TooLong))
-    }
+/// Opens the audit file `file`, plain or compressed.
+///
+/// # Errors
+///
+/// A fault that says that it cannot be read.
+pub(super) fn open(file: &Path) -> Result<RecordLines, Failure> {
+    let opened = Input::new(file).open(&Progress::default()).map_err(|error| unreadable(file, &error))?;
+    Ok(opened.lines)
 }
 
 pub(super) fn unreadable(file: &Path, error: &io::Error) -> Failure {
@@ -203,28 +155,4 @@ pub(super) fn audit_file<'c>(named: Option<&'c Path>, config: &'c Config) -> Res
             "name the file that they were kept in with --audit",
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_without_end_and_one_without_measure_are_told_apart() {
-        let long = vec![b'x'; usize::try_from(LONGEST_LINE).unwrap() + 7];
-        let text = [b"a\n\n".as_slice(), &long, b"\nb\nc"].concat();
-        let mut lines = Lines::new(text.as_slice());
-        let mut found = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
-            let (name, text) = match line {
-                Line::Whole(line) => ("whole", line.to_owned()),
-                Line::Last(line) => ("last", line.to_owned()),
-                Line::TooLong => ("too long", Vec::new()),
-            };
-            found.push((lines.number, name, String::from_utf8(text).unwrap()));
-        }
-        let expected =
-            [(1, "whole", "a\n"), (2, "whole", "\n"), (3, "too long", ""), (4, "whole", "b\n"), (5, "last", "c")];
-        assert_eq!(found, expected.map(|(number, name, text)| (number, name, text.to_owned())));
-    }
 }

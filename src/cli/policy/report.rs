@@ -1,28 +1,17 @@
 //! A verdict for people, as a table and sentences, and for programs, as JSON.
 
 use std::fmt::{Display, Write as _};
-use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 
 use super::judge::{Layer, Said, Verdict};
 use super::request::Facts;
 use super::verdict::layer;
+use crate::cli::output::plain;
 use crate::policy::{Asked, Decision, Effect, Explained, Kind, Matched, Reason, Tested};
-
-/// Writes an answer to standard output. Who closed it before its end wants no more, and that is no failure.
-pub(super) fn say(answer: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(answer.as_bytes()).and_then(|()| out.flush());
-}
 
 /// So many statements of one layer are explained to a person; a program gets all.
 const SHOWN: usize = 50;
-
-/// Where a text from a request or a record is shown to a person: nothing in it can steer a terminal.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-}
 
 impl Verdict {
     pub(super) const fn is_allowed(&self) -> bool {

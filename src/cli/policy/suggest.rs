@@ -11,8 +11,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::fault::Failure;
-use super::records::{Lines, unreadable};
-use super::report::{plain, say};
+use super::records::{self, unreadable};
+use crate::cli::output::{plain, say};
 use crate::faults::nearest;
 use caveats::caveats;
 use document::{Document, LONGEST_AT_AWS};
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn suggest(arguments: &Arguments) -> Result<(), Failure> {
-    let mut lines = Lines::open(&arguments.audit)?;
+    let mut lines = records::open(&arguments.audit)?;
     let observed = Observed::read(&mut lines, arguments.principal.as_deref(), arguments.values)
         .map_err(|error| unreadable(&arguments.audit, &error))?;
     let suggestions: Vec<Suggestion<'_>> = observed

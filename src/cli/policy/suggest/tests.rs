@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::audit::reading::Lines;
 use crate::aws::Tags;
 use crate::cli::policy::question::{needed, operation};
 use crate::cli::policy::records::Record;

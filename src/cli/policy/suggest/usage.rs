@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 
+use crate::audit::reading::{Line, Lines};
 use crate::aws::EncryptionContext;
 use crate::cli::policy::question::{context, has_context, needed, operation};
-use crate::cli::policy::records::{Line, Lines, Record};
+use crate::cli::policy::records::Record;
 
 /// More different keys of an encryption context, or values of one, are no set that a policy should list: a value that is
 /// another in each call would make a document without end.
