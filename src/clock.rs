@@ -95,7 +95,9 @@ impl Timestamp {
     pub fn parse_iso8601(text: &str) -> Option<Self> {
         let (date, time) = text.split_once('T')?;
         let ([year, month, day], [hour, minute, second]) = (parts(date, '-')?, parts(time, ':')?);
-        (text.len() == 20).then(|| Self::parse_basic(&format!("{year}{month}{day}T{hour}{minute}{second}")))?
+        let lengths = [year, month, day, hour, minute, second].map(str::len);
+        (lengths == [4, 2, 2, 2, 2, 3])
+            .then(|| Self::parse_basic(&format!("{year}{month}{day}T{hour}{minute}{second}")))?
     }
 
     /// The end, in UTC, of the day that is written exactly as `YYYY-MM-DD`.

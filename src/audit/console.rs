@@ -10,7 +10,8 @@ use serde_json::Value;
 /// The longest part of a line, in characters; ARNs of principals may have 2,048.
 const PART_CAP: usize = 120;
 
-/// `18:22:41  GenerateDataKey  alias/orders  user/app  allowed  84 µs`; `None` if the line is no record.
+/// `18:22:41  GenerateDataKey  alias/orders  user/app  allowed  84 µs`; `None` if the line is no record. What nobody asked
+/// for has no duration.
 #[must_use]
 pub fn line(record: &[u8]) -> Option<String> {
     let record: Value = serde_json::from_slice(record).ok()?;
@@ -19,15 +20,36 @@ pub fn line(record: &[u8]) -> Option<String> {
     let operation = text("/eventName")?;
     let parameters = ["/keyId", "/destinationKeyId", "/aliasName"].map(|name| format!("/requestParameters{name}"));
     let key = parameters.iter().find_map(|pointer| text(pointer)).or_else(|| text("/resources/0/ARN"));
-    let principal = text("/userIdentity/arn").map(resource).or_else(|| text("/userIdentity/type"));
-    let micros = record.pointer("/additionalEventData/gateway/latencyMicros").and_then(Value::as_u64)?;
-    let outcome = text("/errorCode").map_or_else(|| "allowed".to_owned(), |code| format!("refused {code}"));
+    let principal = ["/userIdentity/arn", "/userIdentity/type", "/userIdentity/invokedBy"];
+    let principal = principal.into_iter().find_map(text).map(resource);
     let mut line = format!("{time}  {}", plain(operation));
-    for part in [key.map_or("-", resource), principal.unwrap_or("-"), &outcome] {
+    for part in [key.map_or("-", resource), principal.unwrap_or("-"), &outcome(&record)] {
         let _ = write!(line, "  {}", plain(part));
     }
-    let _ = write!(line, "  {micros} µs");
+    if let Some(micros) = record.pointer("/additionalEventData/gateway/latencyMicros").and_then(Value::as_u64) {
+        let _ = write!(line, "  {micros} µs");
+    }
     Some(line)
+}
+
+/// How a request ended, or what there is to say of what nobody asked for.
+fn outcome(record: &Value) -> String {
+    let gateway = |pointer: &str| record.pointer(&format!("/additionalEventData/gateway/{pointer}"));
+    if let Some(Value::String(code)) = record.get("errorCode") {
+        return format!("refused {code}");
+    }
+    if record.get("eventType").and_then(Value::as_str) != Some("AwsServiceEvent") {
+        return "allowed".to_owned();
+    }
+    if let Some(Value::String(reason)) = gateway("checkpoint/reason") {
+        return reason.clone();
+    }
+    let count = |pointer| gateway(pointer).and_then(Value::as_u64);
+    match (count("refusals/count"), count("repaired/bytes")) {
+        (Some(count), _) => format!("refused {count}"),
+        (None, Some(bytes)) => format!("{bytes} bytes"),
+        (None, None) => "done".to_owned(),
+    }
 }
 
 /// The last part of an ARN, which is what tells it from others here; any other text as it is.
@@ -36,12 +58,14 @@ fn resource(text: &str) -> &str {
 }
 
 fn plain(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control() && !is_directional(*letter)).take(PART_CAP).collect()
+    text.chars().filter(|letter| !steers_terminal(*letter)).take(PART_CAP).collect()
 }
 
-/// Characters that reorder or hide the text around them.
-const fn is_directional(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Whether a terminal acts on it, or reorders or hides the text around it.
+#[must_use]
+pub fn steers_terminal(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -72,6 +96,25 @@ mod tests {
             "requestParameters":{"keyId":"\u001b[2J\u009b1m\u202eabc\n"},
             "additionalEventData":{"gateway":{"latencyMicros":7}}}"#;
         assert_eq!(line(record).unwrap(), "18:22:41  Encrypt  [2J1mabc  -  allowed  7 µs");
+    }
+
+    #[test]
+    fn what_nobody_asked_for_says_what_it_is() {
+        let told = |name: &str, gateway: &str| {
+            let record = format!(
+                r#"{{"eventTime":"2026-11-23T18:22:41Z","eventName":"{name}","eventType":"AwsServiceEvent",
+                "userIdentity":{{"invokedBy":"AWS Internal"}},"additionalEventData":{{"gateway":{gateway}}}}}"#
+            );
+            line(record.as_bytes()).unwrap()
+        };
+        for (name, gateway, said) in [
+            ("AuditCheckpoint", r#"{"checkpoint":{"reason":"interval"}}"#, "interval"),
+            ("UnauthenticatedRefusals", r#"{"refusals":{"count":12}}"#, "refused 12"),
+            ("AuditLineRepaired", r#"{"repaired":{"bytes":3}}"#, "3 bytes"),
+            ("DeleteKey", "{}", "done"),
+        ] {
+            assert_eq!(told(name, gateway), format!("18:22:41  {name}  -  AWS Internal  {said}"));
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod signing_key;
 mod writer;
 
 pub use chain::{ChainSettings, StoreRevision};
-pub use console::line as console_line;
+pub use console::{line as console_line, steers_terminal};
 pub use draft::{Additional, Arrived, Draft, Reason, TlsDetails};
 pub use identity::{unknown_identity, user_identity};
 pub use log_file::Rotation;

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use crate::audit::steers_terminal;
+
 /// Writes an answer to standard output. Who closed it before its end wants no more, and that is no failure.
 pub(super) fn say(answer: &str) {
     let mut out = io::stdout().lock();
@@ -10,7 +12,7 @@ pub(super) fn say(answer: &str) {
 
 /// Where a text from a request or a record is shown to a person: nothing in it can steer a terminal.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if steers_terminal(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// A number of things, in words that agree: `1 line`, `2,000 lines`.

@@ -80,6 +80,7 @@ pub use fault::Fault;
 pub use key::{CaselessName, ConditionKey};
 pub use key_policy::KeyPolicy;
 pub use statement::Effect;
+pub use wildcard::Pattern;
 
 /// What a policy is attached to, which decides what may stand in it and what it can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -18,7 +18,7 @@ pub(super) enum Glyph {
 
 /// A compiled pattern. Case-sensitive: who wants otherwise folds both sides first.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Pattern {
+pub struct Pattern {
     head: Segment,
     middle: Box<[Segment]>,
     /// What follows the last `*`; `None` if there is no `*` at all.
@@ -48,7 +48,8 @@ impl Pattern {
     }
 
     /// A pattern written with plain `*` and `?`.
-    pub(super) fn parse(text: &str) -> Self {
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         Self::new(text.chars().map(|c| match c {
             '*' => Glyph::AnyRun,
             '?' => Glyph::AnyOne,
@@ -57,7 +58,8 @@ impl Pattern {
     }
 
     /// Whether the whole of `text` matches.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
         let Some(rest) = self.head.strip_prefix(text) else { return false };
         let Some(tail) = &self.tail else { return rest.is_empty() };
         let Some(rest) = tail.strip_suffix(rest) else { return false };

@@ -15,6 +15,8 @@ mod lines;
 mod links;
 mod order;
 mod public_keys;
+mod record;
+mod tally;
 mod times;
 mod verify;
 
@@ -24,4 +26,6 @@ pub use findings::{Finding, Findings, Note};
 pub use input::{Input, Opened, Progress};
 pub use lines::{LONGEST_LINE, Line, Lines};
 pub use public_keys::{NoKey, PublicKeys};
+pub use record::{Record, Refusals, Refused, Text};
+pub use tally::{By, Counts, OTHERS, Reason, Row, Tally};
 pub use verify::{Verified, verify};

@@ -1,6 +1,7 @@
 //! `kmsgate audit`: the trail, read by whoever has its files; no gateway has to run.
 
 mod progress;
+mod report;
 mod verify;
 
 use std::fmt::Display;
@@ -16,11 +17,13 @@ use crate::audit::reading::Input;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Verify(verify::Arguments),
+    Report(report::Arguments),
 }
 
 pub(super) fn run(command: &Command) -> ExitCode {
     match command {
         Command::Verify(arguments) => verify::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
     }
 }
 
