@@ -228,9 +228,16 @@ impl Question<'_> {
         if let Some(leave) = only_reported {
             return Ok(leave);
         }
-        let text = match kind {
-            Kind::Key if foreign => policy::foreign_message(caller, action, subject),
-            _ => policy::denied_message(caller, action, subject, &decision),
+        // What the caller's own policies ask may be of a key that is there: it is told that they refuse, as by KMS, only
+        // if the key's policy lets it in.
+        let let_in = match of_resource {
+            OfResource::KeyPolicy { policy, .. } => policy::admits(policy, &request, principal.boundary.is_some()),
+            OfResource::Account(_) | OfResource::Nothing => found.is_none() && kind != Kind::Key,
+        };
+        let text = if foreign && !let_in {
+            policy::foreign_message(caller, action, subject)
+        } else {
+            policy::denied_message(caller, action, subject, &decision)
         };
         Err(Exception::access_denied(text).into())
     }

@@ -333,6 +333,7 @@ fn a_key_that_only_a_ciphertext_names_is_not_told_to_who_may_not_use_it() {
 fn accounts_are_kept_apart() {
     let mut site = Site::new();
     let foreigner = site.principal("arn:aws:iam::444455556666:user/foreigner", ALLOW_ALL, "");
+    let barred = site.principal("arn:aws:iam::444455556666:user/barred", &ALLOW_ALL.replace("Allow", "Deny"), "");
     let gateway = site.start();
     let admin = &gateway.site.admin;
     let key = gateway.create_key();
@@ -347,6 +348,10 @@ fn accounts_are_kept_apart() {
     // A principal of another account, with every permission there, on a key here.
     let refusal = data_key(&foreigner, &key).refused();
     assert_eq!(refusal, on_this_resource(&foreigner, &format!("kms:{DATA_KEY}")));
+    // That its own policies deny is told of no key, as it is of none that is not there.
+    for key in [&key, &key.replace(id, "1234abcd-12ab-34cd-56ef-1234567890ab")] {
+        assert_eq!(data_key(&barred, key).refused(), on_this_resource(&barred, &format!("kms:{DATA_KEY}")));
+    }
     // An id alone is one of its own account, which has none here.
     let own = format!("Key 'arn:aws:kms:{REGION}:444455556666:key/{id}' does not exist");
     assert_eq!(data_key(&foreigner, id).refused(), Refusal::new(400, "NotFoundException", own));

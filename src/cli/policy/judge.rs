@@ -166,7 +166,7 @@ impl Bench<'_> {
         // Of the management of keys no grant can say anything.
         let grantable = key.is_some() && GrantOperation::from_action(action).is_some();
         let path = path(&request, &policies, of_key, grantable, &decision);
-        let message = self.message(&question, account, &decision);
+        let message = self.message(&request, &policies, account, &decision);
         let notes = self.notes(grantable, asked.is_some());
         Ok(Verdict { caller: principal.arn.caller().to_owned(), decision, path, message, notes, question })
     }
@@ -182,8 +182,14 @@ impl Bench<'_> {
         }
     }
 
-    fn message(&self, question: &Question, account: Option<AccountId>, decision: &Decision) -> Option<String> {
-        let Question { action, resource, .. } = question;
+    fn message(
+        &self,
+        request: &Request<'_>,
+        policies: &Policies<'_>,
+        account: Option<AccountId>,
+        decision: &Decision,
+    ) -> Option<String> {
+        let Request { action, resource, .. } = *request;
         let (arn, subject) = (&self.principal.arn, Subject::Resource(resource));
         let kind = match decision {
             Decision::Allow(_) => return None,
@@ -191,7 +197,12 @@ impl Bench<'_> {
             Decision::ImplicitDeny(kind) => *kind,
         };
         let foreign = account.is_some_and(|account| account != arn.account());
-        Some(if foreign && kind == Kind::Key {
+        // As when a request is judged.
+        let let_in = match policies.resource {
+            OfResource::KeyPolicy { policy, .. } => policy::admits(policy, request, policies.boundary.is_some()),
+            OfResource::Account(_) | OfResource::Nothing => resource.parse::<KeyArn>().is_err() && kind != Kind::Key,
+        };
+        Some(if foreign && !let_in {
             policy::foreign_message(arn.caller(), action, subject)
         } else {
             policy::denied_message(arn.caller(), action, subject, decision)
