@@ -199,10 +199,15 @@ def test_a_change_on_a_connection_that_is_reset_when_it_is_made_is_made_once_or_
     upstream.at_each_connection(lambda connection: connection.reset() if upstream.connections % 2 else None)
     made = 0
     for _ in range(10):
+        # So that each call needs a connection of its own.
+        upstream.close_connections()
+        wait_for(lambda: gateway.metric("kmsgate_upstream_connections") == 0)
         before = len(upstream.requests)
         try:
             kms.create_key()
             made += 1
         except kms.exceptions.KMSInternalException:
             assert len(upstream.requests) == before
+    assert made
+    assert upstream.connections >= 10
     assert len(upstream.requests) == made
