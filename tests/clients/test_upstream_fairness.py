@@ -67,25 +67,34 @@ class Noisy(threading.Thread):
         body = f'{{"KeyId": "{KEY}", "KeySpec": "AES_256"}}'.encode()
         self._request = signed(gateway, "GenerateDataKeyWithoutPlaintext", body, gateway.keys["noisy"])
         self._connection = HTTPConnection(urlsplit(gateway.endpoint).netloc, timeout=PATIENCE)
-        self._ending = threading.Event()
+        self._ending, self._fault = threading.Event(), None
         self.asked = self.granted = 0
 
     def run(self):
-        while not self._ending.is_set():
-            due = time.monotonic() + 0.1
-            start(self._connection, self._request)
-            self._connection.send(self._request.body)
-            answer = self._connection.getresponse()
-            body = answer.read()
-            assert answer.status == 200 or b"ThrottlingException" in body, body
-            self.asked += 1
-            self.granted += answer.status == 200
-            self._ending.wait(max(0, due - time.monotonic()))
+        try:
+            while not self._ending.is_set():
+                due = time.monotonic() + 0.1
+                self._ask()
+                self._ending.wait(max(0, due - time.monotonic()))
+        except BaseException as fault:
+            self._fault = fault
+
+    def _ask(self):
+        start(self._connection, self._request)
+        self._connection.send(self._request.body)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        assert answer.status == 200 or b"ThrottlingException" in body, body
+        self.asked += 1
+        self.granted += answer.status == 200
 
     def end(self):
         self._ending.set()
         self.join(PATIENCE)
+        assert not self.is_alive(), "it is not answered"
         self._connection.close()
+        if self._fault:
+            raise self._fault
 
 
 class Quiet:
