@@ -3,7 +3,6 @@
 import json
 import select
 import signal
-import socket
 import threading
 import time
 import uuid
@@ -74,11 +73,12 @@ def test_an_upstream_that_fails_again_and_again_is_left_alone_and_found_again(st
 
 def call_until(kms, event):
     """What the call was told that went on while the event came."""
-    while True:
+
+    def told():
         code, _, _ = refused(kms.generate_data_key, **DATA_KEY)
-        if event.is_set():
-            return code
-        time.sleep(0.02)
+        return code if event.is_set() else None
+
+    return wait_for(told)
 
 
 class Background:
@@ -103,13 +103,16 @@ def test_a_client_that_hangs_up_while_its_call_finds_out_how_the_upstream_is_lea
         asked.set()
         connection.wait_for_end()
 
-    upstream.always(hangs)
-    while not asked.is_set():
+    def hung_up():
         connection = connect(gateway)
         send_only(connection, signed(gateway, "GenerateDataKey", json.dumps(DATA_KEY).encode()))
         # Refused at once, or the one call that is let through.
         wait_for(lambda: asked.is_set() or select.select([connection.sock], [], [], 0.02)[0])
         connection.close()
+        return asked.is_set()
+
+    upstream.always(hangs)
+    wait_for(hung_up)
     upstream.always(as_kms)
     wait_for(lambda: answered(kms))
     assert gateway.metric("kmsgate_upstream_circuit_open") == 0
@@ -127,8 +130,14 @@ def test_errors_of_kms_do_not_open_the_circuit(site):
 
 
 def test_a_look_up_and_what_follows_it_are_bounded_together(start, upstream):
-    gateway, kms = start(upstream.url, "", server="body_read_timeout_ms = 1000\nrequest_timeout_ms = 1000")
-    upstream.always(silent).then(as_kms)
+    gateway, kms = start(upstream.url, "", server="body_read_timeout_ms = 1000\nrequest_timeout_ms = 2000")
+
+    def slow(connection, request):
+        # Each of them ends in time.
+        time.sleep(1.2)
+        as_kms(connection, request)
+
+    upstream.always(slow)
     code, _, request_id = refused(kms.generate_data_key, KeyId="alias/orders", KeySpec="AES_256")
     assert code == "DependencyTimeoutException"
     assert_recorded(gateway, request_id, code, "the call took longer than the gateway allows")
@@ -203,7 +212,10 @@ def test_too_few_connections_of_our_own_say_nothing_of_the_upstream(start, upstr
     assert asked.wait(PATIENCE)
     try:
         for _ in range(5):
-            refused(kms.generate_data_key, **DATA_KEY)
+            code, _, request_id = refused(kms.generate_data_key, **DATA_KEY)
+            assert code == "KeyUnavailableException"
+            assert_recorded(gateway, request_id, code, "the upstream cannot be reached: all 1 connections to ")
+        assert gateway.failures() == {"all_in_use": 5}
         assert gateway.metric("kmsgate_upstream_circuit_open") == 0
     finally:
         go_on.set()
@@ -319,13 +331,12 @@ class Kms:
     """A real KMS that is killed and started again where it was: this program with its local backend."""
 
     def __init__(self, directory):
-        self._directory, self._port = directory, free_port()
+        self._directory, self._address = directory, "127.0.0.1:0"
         self.start()
 
     def start(self):
-        address = f"127.0.0.1:{self._port}"
-        self._process = Gateway.quickstart(self._directory, listen=address)
-        made = self._process
+        self._process = made = Gateway.quickstart(self._directory, listen=self._address)
+        self._address = made.endpoint.removeprefix("http://")
         self.url, self.key = made.endpoint, made.key_arn
         self.environment = {"AWS_ACCESS_KEY_ID": made.key.id, "AWS_SECRET_ACCESS_KEY": made.key.secret}
 
@@ -366,11 +377,7 @@ class Caller(threading.Thread):
     def end(self):
         self._ending.set()
         self.join(PATIENCE)
+        assert not self.is_alive(), "it is not answered"
         self._kms.close()
         if self._fault:
             raise self._fault
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
