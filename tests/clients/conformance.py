@@ -37,8 +37,7 @@ class Case:
 
     @property
     def recorded(self):
-        """CloudTrail's name for the error: its own for this one."""
-        return "AccessDenied" if self.code == "AccessDeniedException" else self.code
+        return recorded(self.code)
 
     def prepared(self, world):
         """The world of this case, after what is done before its request."""
@@ -56,6 +55,11 @@ class Case:
         expected, told = items(self.text), items(text)
         # KMS tells several faults in an order of its own.
         return len(expected) == len(told) and all(any(own.matches(e, t) for t in told) for e in expected)
+
+
+def recorded(code):
+    """CloudTrail's name for an error: its own for this one."""
+    return "AccessDenied" if code == "AccessDeniedException" else code
 
 
 def items(text):
