@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -233,7 +233,17 @@ pub(super) fn clock() -> Clock {
 
 /// The upstreams that `settings` say, whose credentials are there.
 pub(super) async fn running(settings: &Settings, forward_foreign_grants: bool, clock: &Clock) -> Running {
-    let found = aws_credential_types::Credentials::new(ACCESS_KEY_ID, SECRET, None, None, "test");
+    running_until(settings, forward_foreign_grants, clock, None).await
+}
+
+/// As [`running`], with credentials that end then.
+async fn running_until(
+    settings: &Settings,
+    forward_foreign_grants: bool,
+    clock: &Clock,
+    end: Option<SystemTime>,
+) -> Running {
+    let found = aws_credential_types::Credentials::new(ACCESS_KEY_ID, SECRET, None, end, "test");
     let load =
         |handle: &_, _: &_, _: Option<&_>| CredentialSource::start_with(handle, "test", found.clone(), clock.clone());
     let running = Running::start_with(settings, forward_foreign_grants, clock, &ProxySettings::none(), load).unwrap();
@@ -250,7 +260,16 @@ impl Forwarding {
     }
 
     pub(crate) async fn by(settings: &Settings, forward_foreign_grants: bool, clock: &Clock) -> Self {
-        let running = running(settings, forward_foreign_grants, clock).await;
+        Self::with(running(settings, forward_foreign_grants, clock).await)
+    }
+
+    /// As [`Self::to`], with credentials that end then.
+    pub(super) async fn until(kms: &TestKms, clock: &Clock, end: Timestamp) -> Self {
+        let end = UNIX_EPOCH + Duration::from_secs(end.unix_seconds().unsigned_abs());
+        Self::with(running_until(&settings([kms.of(ACCOUNT, REGION)]), false, clock, Some(end)).await)
+    }
+
+    fn with(running: Running) -> Self {
         Self { backend: AwsBackend::new(running.upstreams()), running }
     }
 

@@ -9,6 +9,7 @@ use super::super::testing::{
 };
 use super::super::{EndpointSettings, Settings, UpstreamSettings};
 use super::*;
+use crate::clock::{Clock, ManualClock, Timestamp};
 
 const BODY: &str = r#"{"KeyId":"alias/orders"}"#;
 
@@ -150,6 +151,21 @@ async fn a_clock_that_is_corrected_twice_in_one_call_is_believed_once() {
     let forwarding = Forwarding::to(&kms, &clock()).await;
     assert!(matches!(status(&forwarding, Operation::ListKeys).await, Err(Fault::Rejected(_))));
     assert_eq!(kms.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_right_is_learnt_anew_though_credentials_would_have_ended_by_the_old_difference() {
+    const RIGHT: &str = "Mon, 23 Nov 2026 23:22:41 GMT";
+    let kms = TestKms::replying([refused_at(RIGHT), used(), refused_at(RIGHT), used()]).await;
+    let time = |text| Timestamp::parse_basic(text).unwrap();
+    let ours = ManualClock::new(time("20261123T182241Z"));
+    let end = time("20261124T002241Z");
+    let forwarding = Forwarding::until(&kms, &Clock::Manual(ours.clone()), end).await;
+    assert_eq!(status(&forwarding, Operation::ListKeys).await, Ok(200));
+    ours.set(time("20261123T232241Z"));
+    assert_eq!(status(&forwarding, Operation::ListKeys).await, Ok(200));
+    let dates: Vec<_> = kms.sent().into_iter().map(|sent| sent.headers["x-amz-date"].clone()).collect();
+    assert_eq!(dates, ["20261123T182241Z", "20261123T232241Z", "20261124T042241Z", "20261123T232241Z"]);
 }
 
 #[tokio::test]

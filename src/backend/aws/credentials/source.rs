@@ -22,6 +22,9 @@ use crate::clock::{Clock, Timestamp};
 /// What cannot be replaced and ends within this makes the gateway unready: long enough for a load balancer to notice
 /// and for what is under way to end, and short enough to have tried many times before.
 const ABOUT_TO_END: Duration = Duration::from_mins(2);
+/// What has less than this left by the upstream's clock, and more by ours, is replaced at once: the task that replaces
+/// credentials goes by ours, and is a minute earlier where the two agree.
+const ENDS_SOONER: Duration = Duration::from_mins(4);
 /// Where several upstreams are called with the same credentials, one may refuse what the others accept (a region that is
 /// not enabled for the account): an acceptance within this time shows that they are good. Without it every call to such
 /// a region would take all others from the gateway.
@@ -102,17 +105,26 @@ impl CredentialSource {
         let _ = self.shared.loads.subscribe().wait_for(|loads| loads.ended > 0).await;
     }
 
-    /// The credentials to sign with at `now`, by the upstream's clock. Never waits.
+    /// The credentials to sign with at `theirs`, the upstream's time. Never waits.
+    ///
+    /// Credentials that have ended by that time or by our clock, and not by both, are handed out: one of the two is wrong,
+    /// and only an answer can tell which, so something has to be sent.
     ///
     /// # Errors
     ///
-    /// [`NoCredentials`] if none were loaded yet, or those that were have ended; then a load is asked for.
-    pub(crate) fn current(&self, now: Timestamp) -> Result<Arc<Credentials>, NoCredentials> {
-        let current = self.shared.current().filter(|credentials| credentials.valid_at(now));
-        current.ok_or_else(|| {
+    /// [`NoCredentials`] if none were loaded yet, or those that were have ended by both clocks; then a load is asked for.
+    pub(crate) fn current(&self, theirs: Timestamp) -> Result<Arc<Credentials>, NoCredentials> {
+        let ours = self.shared.clock.now();
+        let earlier = theirs.min(ours);
+        let Some(current) = self.shared.current().filter(|credentials| credentials.valid_at(earlier)) else {
             self.refresh_now();
-            self.shared.none(now)
-        })
+            return Err(self.shared.none(earlier));
+        };
+        let ends_soon = |now| current.left(now).is_some_and(|left| left < ENDS_SOONER);
+        if ends_soon(theirs) && !ends_soon(ours) {
+            self.refresh_now();
+        }
+        Ok(current)
     }
 
     /// One more upstream is called with them.

@@ -233,14 +233,39 @@ async fn what_is_asked_for_during_a_load_is_done_by_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_finds_ended_credentials_asks_for_a_load() {
-    // AWS's clock may be ahead of ours.
     let world = World::of([Until("FIRST", HOUR), Until("SECOND", 2 * HOUR)]);
     world.loaded(1).await;
     tokio::time::advance(10 * MINUTE).await;
+    // Within the minute after which the task looks at the clock.
+    world.clock.set(NOW.plus(HOUR));
     assert_eq!(world.id_at(NOW.plus(HOUR)), None);
     let waited = world.between(1).await;
     assert!(waited < 11 * MINUTE, "{waited:?}");
     assert_eq!(world.id_at(NOW.plus(HOUR)).as_deref(), Some("SECOND"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_have_ended_by_one_clock_alone_are_handed_out() {
+    let world = World::of([Until("FIRST", HOUR)]);
+    world.loaded(1).await;
+    assert_eq!(world.id_at(NOW.plus(5 * HOUR)).as_deref(), Some("FIRST"));
+    world.clock.set(NOW.plus(5 * HOUR));
+    assert_eq!(world.id_at(NOW).as_deref(), Some("FIRST"));
+    assert_eq!(world.id_at(NOW.plus(5 * HOUR)), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_end_soon_by_the_upstream_s_clock_are_replaced_while_they_are_good() {
+    let world = World::of([Until("FIRST", HOUR), Until("SECOND", 2 * HOUR)]);
+    world.loaded(1).await;
+    tokio::time::advance(10 * MINUTE).await;
+    // Ours is far behind.
+    assert_eq!(world.id_at(NOW.plus(55 * MINUTE)).as_deref(), Some("FIRST"));
+    tokio::time::advance(10 * MINUTE).await;
+    assert_eq!(world.loads.lock().unwrap().len(), 1, "there is time yet");
+    assert_eq!(world.id_at(NOW.plus(57 * MINUTE)).as_deref(), Some("FIRST"));
+    let waited = world.between(1).await;
+    assert!(waited < 21 * MINUTE, "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
