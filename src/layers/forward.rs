@@ -20,7 +20,7 @@ use super::authorize::Asked;
 use super::{Admitted, Authorized};
 use crate::aws::{KeyArn, Member, Operation, canonical_principal};
 use crate::backend::Keys;
-use crate::backend::aws::{AwsBackend, Call, Fault, Question};
+use crate::backend::aws::{Answered, AwsBackend, Call, Fault, Question};
 use crate::error::Error;
 use crate::kms::{Answer, ErrorClass, Exception, Input};
 use crate::limits::Limits;
@@ -99,16 +99,19 @@ async fn exchange(backend: &AwsBackend, limits: &ArcSwap<Limits>, authorized: &A
     let principal = &access_key.principal;
     let quota = operation.quota(spec(input, keys));
     let call = Call { operation, body: payload.body.clone(), payload: payload.hash, quota, charged: principal.quota };
-    let read = Box::pin(backend.call_for(context.region(), keys.account, &call, Read::of)).await;
-    if operation.mutating() && may_be_made(&read) {
+    let answered = Box::pin(backend.call_for(context.region(), keys.account, &call, Read::of)).await;
+    if operation.mutating() && may_be_made(&answered) {
         backend.changed();
     }
-    let mut read = read.map_err(|fault| {
+    let Answered { mut read, left_open } = answered.map_err(|fault| {
         if fault == Fault::ShareUsedUp {
             context.draft.limiter(SHARE);
         }
         Error::upstream(fault, operation)
     })?;
+    if let (Some(first), Some(_)) = (left_open.filter(|_| operation.mutating()), read.error) {
+        context.draft.detail(format!("a first attempt may have been carried out: {first}"));
+    }
     let question = Question {
         input,
         caller: &principal.arn,
@@ -135,9 +138,11 @@ async fn exchange(backend: &AwsBackend, limits: &ArcSwap<Limits>, authorized: &A
 }
 
 /// Whether what was to be changed is changed, for all that is known.
-fn may_be_made(read: &Result<Read, Fault>) -> bool {
-    match read {
-        Ok(read) => read.error.is_none_or(|class| class == ErrorClass::ServerFault),
+fn may_be_made(answered: &Result<Answered<Read>, Fault>) -> bool {
+    match answered {
+        Ok(Answered { read, left_open }) => {
+            left_open.is_some() || read.error.is_none_or(|class| class == ErrorClass::ServerFault)
+        }
         Err(fault) => fault.leaves_open(),
     }
 }

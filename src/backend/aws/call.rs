@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderName, Response};
 use tokio::time::Instant;
 
-use super::transport::{Failure, FailureKind};
-use super::upstream::Learnt;
+use super::transport::{Failure, FailureKind, Transport};
+use super::upstream::{Learnt, Upstream};
 use super::{AwsBackend, Fault};
 use crate::aws::{AccountId, Operation, Region, UpstreamQuota};
 use crate::kms::{NotKms, UpstreamAnswer};
@@ -43,6 +43,15 @@ impl Call {
     }
 }
 
+/// What an upstream answered.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// What was read of the answer.
+    pub read: T,
+    /// How a first attempt failed that may have been carried out, whatever the answer to the second one says.
+    pub left_open: Option<Fault>,
+}
+
 impl AwsBackend {
     /// Calls the KMS of that account and region, and reads its answer, error or not, by `read`.
     ///
@@ -55,7 +64,7 @@ impl AwsBackend {
         account: AccountId,
         call: &Call,
         read: impl FnOnce(&UpstreamAnswer<'_>, &Response<Bytes>) -> T,
-    ) -> Result<T, Fault> {
+    ) -> Result<Answered<T>, Fault> {
         match self.upstream(region, account) {
             Some(upstream) => self.call(upstream, call, read).await,
             None => Err(Fault::Unreachable("no upstream is configured for its account and region".into())),
@@ -68,12 +77,30 @@ impl AwsBackend {
         upstream: usize,
         call: &Call,
         read: impl FnOnce(&UpstreamAnswer<'_>, &Response<Bytes>) -> T,
-    ) -> Result<T, Fault> {
+    ) -> Result<Answered<T>, Fault> {
         let (Some(upstream), Some(transport)) = (self.shared().all.get(upstream), self.0.transports.get(upstream))
         else {
             return Err(Fault::Unreachable("there is no such upstream".into()));
         };
         upstream.admit(call).await?;
+        let mut left_open = None;
+        match (self.attempts(upstream, transport, call, read, &mut left_open).await, left_open) {
+            (Ok(read), left_open) => Ok(Answered { read, left_open }),
+            (Err(second), Some(first)) if !second.leaves_open() => Err(first.and_then(&second)),
+            (Err(fault), _) => Err(fault),
+        }
+    }
+
+    /// An attempt, and a second where that does no harm. How the first failed is put in `left_open` if it may have been
+    /// carried out.
+    async fn attempts<T>(
+        &self,
+        upstream: &Upstream,
+        transport: &Transport,
+        call: &Call,
+        read: impl FnOnce(&UpstreamAnswer<'_>, &Response<Bytes>) -> T,
+        left_open: &mut Option<Fault>,
+    ) -> Result<T, Fault> {
         let deadline = Instant::now() + self.shared().timeouts.call;
         let mut may_be_repeated = true;
         loop {
@@ -87,6 +114,7 @@ impl AwsBackend {
                         pass.failed(Instant::now());
                     }
                     if mem::take(&mut may_be_repeated) && does_no_harm_twice(call.operation, &failure) {
+                        *left_open = failure.was_written().then(|| failure.into());
                         // It counts once more, as far as there is room: it is rare, and what it is for was admitted.
                         let _ = upstream.admit(call).await;
                         continue;

@@ -158,7 +158,7 @@ impl Asker<'_> {
         body: &serde_json::Value,
     ) -> Result<T, NotKnown> {
         let call = Call::own(operation, body.to_string().into(), self.charged);
-        self.backend.call(self.upstream, &call, read).await?
+        self.backend.call(self.upstream, &call, read).await?.read
     }
 }
 

@@ -36,6 +36,16 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// This fault, and what the operator should know of the one of a second attempt.
+    pub(super) fn and_then(self, second: &Self) -> Self {
+        let with = |detail: Arc<str>| format!("{detail}; once more: {second}").into();
+        match self {
+            Self::Broken(detail) => Self::Broken(with(detail)),
+            // Nothing else is tried again after it may have been carried out.
+            first => first,
+        }
+    }
+
     /// Whether the request may have been carried out all the same.
     #[must_use]
     pub const fn leaves_open(&self) -> bool {

@@ -33,7 +33,7 @@ use replicas::ReplicaCount;
 use transport::Transport;
 use upstream::Upstream;
 
-pub use call::Call;
+pub use call::{Answered, Call};
 pub use fault::Fault;
 pub use key::{KeyView, Metadata};
 pub use look_ups::NotKnown;

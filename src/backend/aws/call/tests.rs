@@ -19,6 +19,10 @@ fn call(operation: Operation) -> Call {
 
 /// The status of the answer, or the fault in its place.
 async fn status(backend: &AwsBackend, operation: Operation) -> Result<u16, Fault> {
+    answered(backend, operation).await.map(|answered| answered.read)
+}
+
+async fn answered(backend: &AwsBackend, operation: Operation) -> Result<Answered<u16>, Fault> {
     backend.call(0, &call(operation), |_, response| response.status().as_u16()).await
 }
 
@@ -71,6 +75,36 @@ async fn what_a_broken_connection_left_unanswered_is_repeated_once_if_it_may_be_
         assert_eq!(kms.asked().len(), if repeatable { 2 } else { 1 }, "{operation:?}");
         assert!(if repeatable { answer.is_ok() } else { matches!(answer, Err(Fault::Broken(_))) }, "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_first_attempt_that_may_have_been_carried_out_is_told_of_whatever_becomes_of_the_second() {
+    let throttled = Reply::error(400, "ThrottlingException", "");
+    for (replies, is_open) in [
+        (vec![Reply::HangUp, used()], true),
+        (vec![Reply::HangUp, throttled.clone()], true),
+        (vec![throttled], false),
+        (vec![used()], false),
+    ] {
+        let kms = TestKms::replying(replies).await;
+        let forwarding = Forwarding::to(&kms, &clock()).await;
+        let open = answered(&forwarding, Operation::EnableKey).await.unwrap().left_open;
+        assert_eq!(matches!(open, Some(Fault::Broken(_))), is_open, "{open:?}");
+    }
+
+    let kms = TestKms::replying([Reply::HangUp, Reply::error(400, "UnrecognizedClientException", "")]).await;
+    let forwarding = Forwarding::to(&kms, &clock()).await;
+    let fault = status(&forwarding, Operation::EnableKey).await.unwrap_err();
+    assert!(fault.leaves_open() && fault.to_string().contains("UnrecognizedClientException"), "{fault}");
+
+    // The fifth failure in a row opens the circuit, so that there is no second attempt.
+    let kms = TestKms::replying([Reply::HangUp]).await;
+    let forwarding = Forwarding::to(&kms, &clock()).await;
+    for _ in 0..4 {
+        let _ = status(&forwarding, Operation::ScheduleKeyDeletion).await;
+    }
+    let fault = status(&forwarding, Operation::EnableKey).await.unwrap_err();
+    assert!(fault.leaves_open() && fault.to_string().contains("nothing is sent"), "{fault}");
 }
 
 #[tokio::test]
@@ -212,7 +246,7 @@ async fn a_call_goes_to_the_upstream_of_its_account_and_region_or_to_none() {
     let list = call(Operation::ListKeys);
     let account: AccountId = ACCOUNT.parse().unwrap();
     let answer = forwarding.call_for(&"eu-west-1".parse().unwrap(), account, &list, request_id).await;
-    assert_eq!(answer.unwrap(), REQUEST_ID);
+    assert_eq!(answer.unwrap().read, REQUEST_ID);
     let nowhere = [("eu-west-2", ACCOUNT), (REGION, "444455556666")];
     for (region, account) in nowhere {
         let (region, account) = (region.parse().unwrap(), account.parse().unwrap());

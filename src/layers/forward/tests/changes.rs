@@ -52,15 +52,18 @@ async fn what_changes_nothing_is_given_up_with_its_client() {
 
 #[tokio::test]
 async fn everything_is_looked_up_again_unless_a_change_was_refused() {
-    for (reply, look_ups) in [
-        (Reply::done(), 2),
+    let refused = Reply::error(400, "ValidationException", "");
+    for (replies, look_ups) in [
+        (vec![Reply::done()], 2),
         // It may have been made.
-        (Reply::HangUp, 2),
-        (Reply::error(400, "ValidationException", ""), 1),
+        (vec![Reply::HangUp, Reply::HangUp], 2),
+        (vec![Reply::HangUp, refused.clone()], 2),
+        (vec![refused], 1),
     ] {
+        let replies = std::sync::Mutex::new(replies.into_iter());
         let kms = TestKms::start(move |sent| match &*sent.operation {
             "DescribeKey" => Reply::described(KEY),
-            "EnableKey" => reply.clone(),
+            "EnableKey" => replies.lock().unwrap().next().unwrap(),
             _ => used(KEY),
         })
         .await;
@@ -70,6 +73,20 @@ async fn everything_is_looked_up_again_unless_a_change_was_refused() {
         let _ = world.forwarded(&forwarding, "EnableKey", &json!({"KeyId": KEY})).await;
         world.forwarded(&forwarding, GENERATE, &named(ALIAS)).await.unwrap();
         assert_eq!(kms.asked().iter().filter(|operation| *operation == "DescribeKey").count(), look_ups);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_follows_a_broken_attempt_is_recorded_as_a_change_that_may_have_been_made() {
+    let refused = Reply::error(400, "KMSInvalidStateException", "pending deletion");
+    for (replies, may_be_made) in [(vec![Reply::HangUp, refused.clone()], true), (vec![refused], false)] {
+        let kms = TestKms::replying(replies).await;
+        let world = World::new();
+        let forwarding = world.forwarding(&kms).await;
+        world.forwarded(&forwarding, "EnableKey", &json!({"KeyId": KEY})).await.unwrap();
+        let record = world.last_record();
+        assert_eq!(error_code(&record), "KMSInvalidStateException");
+        assert_eq!(detail(&record).contains("may have been carried out"), may_be_made, "{record:#}");
     }
 }
 
