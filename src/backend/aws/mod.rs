@@ -137,8 +137,14 @@ impl AwsBackend {
 
 impl Upstreams {
     /// Why requests would fail for want of credentials; for readiness.
+    ///
+    /// Nothing as long as those of the gateway's own account and region are good: what another account does with its role
+    /// must not take the gateway from all others. The log and metrics tell of that.
     #[must_use]
     pub fn unready(&self) -> Vec<String> {
+        if self.all.first().is_none_or(|own| own.credentials.unready().is_none()) {
+            return Vec::new();
+        }
         let each = self.all.iter().filter_map(|upstream| {
             let reason = upstream.credentials.unready()?;
             Some(format!("upstream {}: {reason}", upstream.name))

@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::super::testing::{
     ACCESS_KEY_ID, ACCOUNT, Forwarding, KEY, REGION, REQUEST_ID, Reply, TestKms, clock, running, settings,
 };
-use super::super::{EndpointSettings, Settings, UpstreamSettings};
+use super::super::{EndpointSettings, Role, Settings, UpstreamSettings};
 use super::*;
 use crate::clock::{Clock, ManualClock, Timestamp};
 
@@ -209,6 +209,26 @@ async fn refused_credentials_are_not_tried_again() {
     let rejected = Err(Fault::Rejected("UnrecognizedClientException".into()));
     assert_eq!(status(&forwarding, Operation::ListKeys).await, rejected);
     assert_eq!((kms.asked().len(), forwarding.unready().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn credentials_that_another_account_refuses_leave_the_gateway_ready() {
+    const OTHER: &str = "444455556666";
+    let role = |name: &str| {
+        let arn = format!("arn:aws:iam::{OTHER}:role/{name}").into();
+        Some(Role { arn, session_name: "kmsgate".into(), external_id: None })
+    };
+    let refusing = TestKms::replying([Reply::error(400, "UnrecognizedClientException", "")]).await;
+    let good = TestKms::replying([used()]).await;
+    for (own, others, unready) in [(&good, &refusing, 0), (&refusing, &good, 1), (&refusing, &refusing, 2)] {
+        let others = UpstreamSettings { role: role("theirs"), ..others.of(OTHER, REGION) };
+        let forwarding = Forwarding::by(&settings([own.of(ACCOUNT, REGION), others]), false, &clock()).await;
+        for account in [ACCOUNT, OTHER] {
+            let (region, account) = (REGION.parse().unwrap(), account.parse().unwrap());
+            let _ = forwarding.call_for(&region, account, &call(Operation::ListKeys), |_, _| ()).await;
+        }
+        assert_eq!(forwarding.unready().len(), unready, "{:?}", forwarding.unready());
+    }
 }
 
 #[tokio::test]

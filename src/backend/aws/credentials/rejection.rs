@@ -27,11 +27,13 @@ struct Refusals {
 }
 
 impl Rejection {
-    pub(super) fn set(&self, detail: &str) {
+    /// Whether it is the first since an acceptance, or after a long time.
+    pub(super) fn set(&self, detail: &str) -> bool {
         let (mut kept, now) = (self.refusals(), Instant::now());
-        let first = kept.as_ref().filter(|kept| now - kept.last < LAPSE).map_or(now, |kept| kept.first);
-        *kept = Some(Refusals { detail: detail.into(), first, last: now });
+        let since = kept.as_ref().filter(|kept| now - kept.last < LAPSE).map(|kept| kept.first);
+        *kept = Some(Refusals { detail: detail.into(), first: since.unwrap_or(now), last: now });
         self.standing.store(true, Ordering::Relaxed);
+        since.is_none()
     }
 
     /// Whether there was something to clear.

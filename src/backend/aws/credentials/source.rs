@@ -147,8 +147,12 @@ impl CredentialSource {
     /// what it said. Forgotten at the next [`accepted`](Self::accepted), and when other credentials are loaded.
     pub(crate) fn rejected(&self, credentials: &Credentials, detail: &str) {
         // A late answer to a request that was signed with those before says nothing of these.
-        if self.shared.signs_with(credentials.access_key_id()) {
-            self.shared.rejection.set(&shown(detail));
+        if !self.shared.signs_with(credentials.access_key_id()) {
+            return;
+        }
+        let detail = shown(detail);
+        if self.shared.rejection.set(&detail) {
+            tracing::warn!(source = %self.shared.name, detail, "AWS does not accept the credentials");
         }
     }
 
