@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -80,7 +81,7 @@ impl Workers {
             let connections = Arc::new(AtomicUsize::new(0));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (worker, counter) = (worker.clone(), Arc::clone(&connections));
-            let body = move || runtime.block_on(async move { run(worker(), counter, receiver).await });
+            let body = move || to_its_end(runtime, async move { run(worker(), counter, receiver).await });
             handles.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(body)?);
             threads.push(Thread { connections, incoming: sender });
         }
@@ -122,6 +123,13 @@ impl Drop for Counted {
     }
 }
 
+/// Carries out `work` and ends the runtime. A name that is being looked up by then is not waited for: it would take from
+/// changes under way, and from the last records, what time they have.
+fn to_its_end(runtime: Runtime, work: impl Future<Output = ()>) {
+    runtime.block_on(work);
+    runtime.shutdown_background();
+}
+
 async fn run<S: Gateway>(
     worker: Worker<S>,
     counter: Arc<AtomicUsize>,
@@ -154,4 +162,34 @@ async fn run<S: Gateway>(
     }
     // Whatever a request held is dropped here and now, on this thread: its record is written by that.
     connections.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_s_end_does_not_wait_for_a_name_that_is_being_looked_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (answer, unanswered) = channel::<()>();
+        let (begin, begun) = oneshot::channel();
+        let (end, ended) = channel();
+        std::thread::spawn(move || {
+            to_its_end(runtime, async {
+                tokio::task::spawn_blocking(move || {
+                    begin.send(()).unwrap();
+                    let _ = unanswered.recv();
+                });
+                begun.await.unwrap();
+            });
+            end.send(()).unwrap();
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_mins(1)), Ok(()));
+        drop(answer);
+    }
 }
