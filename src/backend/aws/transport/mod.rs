@@ -152,6 +152,10 @@ impl Transport {
             };
             let until = deadline.min(now + self.timeouts.first_byte);
             let Ok(sent) = timer.as_mut().bound(until, Box::pin(connection.send(*request))).await else {
+                if !is_new {
+                    // It may have died in silence, and those beside it with it: none of them is tried after it.
+                    self.idle.clear();
+                }
                 return Err(late(until < deadline));
             };
             match sent {

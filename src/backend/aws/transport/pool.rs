@@ -61,6 +61,11 @@ impl Pool {
         }
     }
 
+    /// Closes all that are kept.
+    pub(super) fn clear(&self) {
+        self.idle().clear();
+    }
+
     /// How many are kept.
     pub(super) fn len(&self) -> usize {
         self.idle().len()

@@ -14,6 +14,20 @@ async fn a_server_that_says_nothing_is_given_up_at_the_first_byte_s_time() {
 }
 
 #[tokio::test]
+async fn idle_connections_that_died_in_silence_cost_one_request_its_time_and_no_other() {
+    // Answers the first request of each connection, and no other.
+    let upstream = Upstream::saying(ANSWER).await;
+    let mut transport = upstream.transport();
+    join_all((0..3).map(|_| transport.answers())).await;
+    assert_eq!(transport.idle.len(), 3);
+    transport.timeouts.first_byte = SHORT;
+    assert_eq!(transport.fails().await.kind(), FailureKind::FirstByteTimeout);
+    transport.timeouts.first_byte = LONG;
+    transport.answers().await;
+    assert_eq!(upstream.connections(), 4);
+}
+
+#[tokio::test]
 async fn a_server_that_says_without_end_that_it_will_answer_is_given_up_too() {
     let upstream = Upstream::start(|mut stream, _| async move {
         request_on(&mut stream).await;
