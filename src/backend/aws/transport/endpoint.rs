@@ -91,6 +91,11 @@ impl Endpoint {
         &self.url
     }
 
+    /// Whether it is on this machine, whatever is above TCP.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.url.host().is_some_and(is_loopback)
+    }
+
     /// What is above TCP.
     pub(super) fn security(&self) -> &Security {
         &self.security

@@ -12,7 +12,7 @@ use http::header::HeaderValue;
 use http::uri::Scheme;
 use hyper_util::client::proxy::matcher::Matcher;
 
-use super::endpoint::{Endpoint, Security};
+use super::endpoint::Endpoint;
 
 /// What the environment says of proxies.
 #[derive(Clone)]
@@ -51,7 +51,9 @@ impl ProxySettings {
     ///
     /// When that is a SOCKS proxy, or one that is itself behind TLS.
     pub(crate) fn of(&self, endpoint: &Endpoint) -> Result<Option<Proxy>, UnusableProxy> {
-        let Security::Tls(..) = endpoint.security() else { return Ok(None) };
+        if endpoint.is_loopback() {
+            return Ok(None);
+        }
         let Some(found) = self.0.as_ref().and_then(|settings| settings.intercept(endpoint.url())) else {
             return Ok(None);
         };
@@ -100,7 +102,9 @@ mod tests {
         assert_eq!(proxied("https://kms.test").as_deref(), Some("http://proxy.test:3128/"));
         assert_eq!(proxied("https://kms.vpce.test"), None);
         assert_eq!(proxied("https://192.0.2.7"), None);
-        assert_eq!(proxied("http://127.0.0.1:4566"), None);
+        for own in ["http://127.0.0.1:4566", "https://127.0.0.1:4566", "https://localhost", "https://[::1]"] {
+            assert_eq!(proxied(own), None, "{own}");
+        }
         assert!(ProxySettings::none().of(&endpoint("https://kms.test")).unwrap().is_none());
     }
 
