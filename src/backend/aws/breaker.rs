@@ -10,14 +10,18 @@
 //!    '--------------------------------------------------(it succeeded)------------------------'
 //! ```
 //!
-//! Metric: the gauge `kmsgate_upstream_circuit_open`, label `upstream` (`ACCOUNT/REGION`): 1 from when it opens until it
-//! closes, else 0.
+//! A call that nobody waits for any longer was not answered either, if it had been waited for long enough: an upstream
+//! that is silent for longer than its clients' patience is as good as away.
+//!
+//! Metrics, label `upstream` (`ACCOUNT/REGION`): the gauge `kmsgate_upstream_circuit_open`, 1 from when it opens until it
+//! closes, else 0; and of `kmsgate_upstream_failures_total` the `kind` `abandoned`, requests that were sent and for whose
+//! answers nobody waited.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{Gauge, gauge};
+use metrics::{Counter, Gauge, counter, gauge};
 use tokio::time::Instant;
 
 use crate::random;
@@ -30,6 +34,8 @@ const WINDOW: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest: so late, and no later, may it be noticed that an upstream is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Whoever waited so long before going away has waited for an upstream that does not answer. Less tells of the client.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Jitter adds up to one part in this many, so that many gateways do not probe at the same moment.
 const JITTER: u32 = 4;
 
@@ -40,14 +46,18 @@ pub(crate) struct Breaker {
     untroubled: AtomicBool,
     state: Mutex<State>,
     open: Gauge,
+    abandoned: Counter,
 }
 
-/// The right to make one call. Whoever is done with it says how it went; dropped, it says nothing.
+/// The right to make one call. Whoever is done with it says how it went; dropped, it says nothing, unless the request was
+/// sent and its answer waited for.
 #[derive(Debug)]
 #[must_use = "a call's outcome is what the breaker goes by"]
 pub(crate) struct Pass<'a> {
     breaker: &'a Breaker,
     is_probe: bool,
+    /// When its request was handed over, and its outcome is still to come.
+    awaited: Option<Instant>,
 }
 
 /// The upstream is not called at the moment.
@@ -74,11 +84,14 @@ impl Breaker {
     pub(crate) fn new(upstream: &str) -> Self {
         let open = gauge!("kmsgate_upstream_circuit_open", "upstream" => upstream.to_owned());
         open.set(0);
+        let labels = [("upstream", upstream.to_owned()), ("kind", "abandoned".to_owned())];
+        let abandoned = counter!("kmsgate_upstream_failures_total", &labels);
         Self {
             upstream: upstream.into(),
             untroubled: AtomicBool::new(true),
             state: Mutex::new(State::UNTROUBLED),
             open,
+            abandoned,
         }
     }
 
@@ -89,14 +102,14 @@ impl Breaker {
     /// [`Open`] while the upstream is given its pause, and while another call finds out how it is.
     pub(crate) fn admit(&self, now: Instant) -> Result<Pass<'_>, Open> {
         if self.untroubled.load(Ordering::Acquire) {
-            return Ok(Pass { breaker: self, is_probe: false });
+            return Ok(Pass::new(self, false));
         }
         let mut state = self.state();
         match *state {
-            State::Closed { .. } => Ok(Pass { breaker: self, is_probe: false }),
+            State::Closed { .. } => Ok(Pass::new(self, false)),
             State::Open { until, pause } if until <= now => {
                 *state = State::Probing { until, pause };
-                Ok(Pass { breaker: self, is_probe: true })
+                Ok(Pass::new(self, true))
             }
             State::Open { .. } | State::Probing { .. } => Err(Open),
         }
@@ -169,22 +182,49 @@ impl Breaker {
     }
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    const fn new(breaker: &'a Breaker, is_probe: bool) -> Self {
+        Self { breaker, is_probe, awaited: None }
+    }
+
+    /// The request is the upstream's from now on.
+    pub(crate) fn handed_over(&mut self, now: Instant) {
+        self.awaited = Some(now);
+    }
+
     /// The call was answered, with whatever.
     pub(crate) fn succeeded(mut self) {
-        let is_probe = std::mem::take(&mut self.is_probe);
+        let is_probe = self.settle();
         self.breaker.succeeded(is_probe);
     }
 
     /// The call was not answered.
     pub(crate) fn failed(mut self, now: Instant) {
-        let is_probe = std::mem::take(&mut self.is_probe);
+        let is_probe = self.settle();
         self.breaker.failed(is_probe, now);
+    }
+
+    /// The answer tells nothing of how the upstream is.
+    pub(crate) fn says_nothing(mut self) {
+        self.awaited = None;
+    }
+
+    /// Its outcome is known; whether it was the probe.
+    fn settle(&mut self) -> bool {
+        self.awaited = None;
+        std::mem::take(&mut self.is_probe)
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
+        if let Some(since) = self.awaited.take() {
+            self.breaker.abandoned.increment(1);
+            if since.elapsed() >= PATIENCE {
+                let is_probe = self.settle();
+                self.breaker.failed(is_probe, Instant::now());
+            }
+        }
         if self.is_probe {
             self.breaker.give_back();
         }

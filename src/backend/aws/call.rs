@@ -7,7 +7,7 @@
 use std::mem;
 
 use bytes::Bytes;
-use http::{HeaderName, Response};
+use http::{HeaderName, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::transport::{Failure, FailureKind, Transport};
@@ -104,9 +104,9 @@ impl AwsBackend {
         let deadline = Instant::now() + self.shared().timeouts.call;
         let mut may_be_repeated = true;
         loop {
-            let pass = upstream.breaker.admit(Instant::now()).map_err(|_| Fault::CircuitOpen)?;
+            let mut pass = upstream.breaker.admit(Instant::now()).map_err(|_| Fault::CircuitOpen)?;
             let (request, signed) = upstream.sign(call)?;
-            let response = match Box::pin(transport.send(request, deadline)).await {
+            let response = match Box::pin(transport.send(request, deadline, |now| pass.handed_over(now))).await {
                 Ok(response) => response,
                 Err(failure) => {
                     // That all of our own connections are in use says nothing of the upstream.
@@ -125,7 +125,11 @@ impl AwsBackend {
             let answer = match read_answer(call.operation, &response) {
                 Ok(answer) => answer,
                 Err(not_kms) => {
-                    pass.failed(Instant::now());
+                    if is_about_the_request(response.status()) {
+                        pass.says_nothing();
+                    } else {
+                        pass.failed(Instant::now());
+                    }
                     upstream.unusable.not_kms.increment(1);
                     return Err(Fault::NotKms(not_kms.to_string().into()));
                 }
@@ -149,6 +153,12 @@ impl AwsBackend {
 fn read_answer(operation: Operation, response: &Response<Bytes>) -> Result<UpstreamAnswer<'_>, NotKms> {
     let error_type = response.headers().get(AMZN_ERROR_TYPE).and_then(|name| name.to_str().ok());
     UpstreamAnswer::read(operation, response.status(), error_type, response.body())
+}
+
+/// Whether an answer that is none of KMS's may be due to what was asked alone, such as an emulator's page for what it does
+/// not serve: whoever asks for that must not keep the upstream from all others.
+fn is_about_the_request(status: StatusCode) -> bool {
+    status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED
 }
 
 /// Whether a call that was not answered may be made again.

@@ -69,6 +69,48 @@ fn a_call_that_nobody_waited_for_says_nothing() {
     assert!(breaker.is_open(now), "it does not count as an answer");
 }
 
+#[tokio::test(start_paused = true)]
+async fn calls_that_were_long_waited_for_in_vain_are_failures_and_others_are_not() {
+    for (waited, opens) in [(PATIENCE - SECOND / 10, false), (PATIENCE, true)] {
+        let (breaker, now) = breaker();
+        let passes: Vec<_> = (0..5).map(|_| breaker.admit(now).unwrap()).collect();
+        tokio::time::advance(waited).await;
+        drop(passes);
+        assert!(!breaker.is_open(now), "nothing was sent");
+
+        let now = Instant::now();
+        let mut passes: Vec<_> = (0..5).map(|_| breaker.admit(now).unwrap()).collect();
+        passes.iter_mut().for_each(|pass| pass.handed_over(now));
+        tokio::time::advance(waited).await;
+        drop(passes);
+        assert_eq!(breaker.is_open(Instant::now()), opens);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_was_long_waited_for_in_vain_has_failed() {
+    let (breaker, now) = breaker();
+    breaker.fails(5, now);
+    tokio::time::advance(SECOND * 2).await;
+    let mut probe = breaker.admit(Instant::now()).unwrap();
+    probe.handed_over(Instant::now());
+    tokio::time::advance(SECOND * 10).await;
+    drop(probe);
+    assert!(within_jitter(breaker.pause(Instant::now()), SECOND * 2));
+}
+
+#[test]
+fn an_answer_that_tells_nothing_neither_opens_nor_closes_it() {
+    let (breaker, now) = breaker();
+    breaker.fails(4, now);
+    breaker.admit(now).unwrap().says_nothing();
+    breaker.fails(1, now);
+    let later = now + SECOND * 2;
+    breaker.admit(later).unwrap().says_nothing();
+    breaker.admit(later).unwrap().failed(later);
+    assert!(breaker.is_open(later), "it was the next call's to find out");
+}
+
 #[test]
 fn after_the_pause_one_call_is_let_through_and_its_answer_closes_it() {
     let (breaker, now) = breaker();
@@ -161,7 +203,7 @@ async fn of_many_calls_at_once_one_is_the_probe_and_the_rest_go_on_once_it_is_an
 }
 
 #[test]
-fn its_gauge_shows_whether_it_is_open() {
+fn its_metrics_show_whether_it_is_open_and_what_was_given_up() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let breaker = metrics::with_local_recorder(&recorder, || Breaker::new("111122223333/eu-west-1"));
     let shows = |open: u8| {
@@ -176,4 +218,19 @@ fn its_gauge_shows_whether_it_is_open() {
     shows(1);
     probe.succeeded();
     shows(0);
+
+    let abandoned = |count: u8| {
+        let labels = r#"{upstream="111122223333/eu-west-1",kind="abandoned"}"#;
+        let line = format!("kmsgate_upstream_failures_total{labels} {count}\n");
+        assert!(recorder.handle().render().contains(&line), "{}", recorder.handle().render());
+    };
+    drop(breaker.admit(now).unwrap());
+    let mut answered = breaker.admit(now).unwrap();
+    answered.handed_over(now);
+    answered.succeeded();
+    abandoned(0);
+    let mut given_up = breaker.admit(now).unwrap();
+    given_up.handed_over(now);
+    drop(given_up);
+    abandoned(1);
 }

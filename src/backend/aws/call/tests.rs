@@ -1,8 +1,10 @@
 //! One call and what follows, against a KMS that answers by a script: what is sent, and when it is sent again.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::sync::Semaphore;
 
 use super::super::testing::{
     ACCESS_KEY_ID, ACCOUNT, Forwarding, KEY, REGION, REQUEST_ID, Reply, TestKms, clock, running, settings,
@@ -240,6 +242,34 @@ async fn an_upstream_that_failed_five_times_in_a_row_is_sent_nothing() {
     }
     assert_eq!(status(&forwarding, Operation::ScheduleKeyDeletion).await, Err(Fault::CircuitOpen));
     assert_eq!(kms.asked().len(), 5);
+}
+
+#[tokio::test]
+async fn a_page_for_what_an_emulator_does_not_serve_keeps_nobody_from_the_rest() {
+    for (status_of_page, opens) in [(404, false), (501, false), (502, true)] {
+        let page = Reply::Answer { status: status_of_page, headers: Vec::new(), body: "<html>".into() };
+        let kms = TestKms::start(move |sent| if sent.operation == "ListKeys" { used() } else { page.clone() }).await;
+        let forwarding = Forwarding::to(&kms, &clock()).await;
+        for _ in 0..5 {
+            assert!(matches!(status(&forwarding, Operation::EnableKey).await, Err(Fault::NotKms(_))));
+        }
+        let answer = status(&forwarding, Operation::ListKeys).await;
+        assert_eq!(answer, if opens { Err(Fault::CircuitOpen) } else { Ok(200) });
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_is_counted() {
+    let kms = TestKms::replying([used().once(&Arc::new(Semaphore::new(0)))]).await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let forwarding = Forwarding::to(&kms, &clock()).await;
+    tokio::select! {
+        answer = status(&forwarding, Operation::ListKeys) => panic!("{answer:?}"),
+        () = async { while kms.asked().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    let failures = recorder.handle().render();
+    assert!(failures.contains("kind=\"abandoned\"} 1\n"), "{failures}");
 }
 
 #[tokio::test]

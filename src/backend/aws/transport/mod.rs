@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | `kmsgate_upstream_connections_opened_total` | counter | connections made, TLS and a proxy's part included |
 //! | `kmsgate_upstream_connections` | gauge | connections open now, of all workers |
-//! | `kmsgate_upstream_failures_total` | counter | requests that were not answered, by `kind`: `all_in_use`, `not_sent`, `connect_timeout`, `broken`, `first_byte_timeout`, `call_timeout`, `unreadable`; connections that could not be made before anybody asked count too |
+//! | `kmsgate_upstream_failures_total` | counter | requests that were not answered, by `kind`: `all_in_use`, `not_sent`, `connect_timeout`, `broken`, `first_byte_timeout`, `call_timeout`, `unreadable` (and `abandoned`, which the breaker counts); connections that could not be made before anybody asked count too |
 
 mod connect;
 mod connection;
@@ -97,19 +97,22 @@ impl Transport {
     /// The request must be HTTP/1.1 with the target `/`, and have the endpoint's `Host` header; `Content-Length` is added.
     /// It is sent once. Only a connection that had ended before a byte was written is replaced by another.
     ///
-    /// Dropped, it closes the connection, as the answer could otherwise be taken for another request's.
+    /// Dropped, it closes the connection, as the answer could otherwise be taken for another request's. `handed_over` is
+    /// told when the request is given to a connection: from then on the upstream is what is waited for.
     ///
     /// # Errors
     ///
     /// [`Failure`], at `deadline` at the latest.
-    pub(crate) fn send(
-        &self,
+    pub(crate) fn send<'t>(
+        &'t self,
         request: Request<Full<Bytes>>,
         deadline: Instant,
-    ) -> impl Future<Output = Result<Response<Bytes>, Failure>> + Send + '_ {
+        handed_over: impl FnMut(Instant) + Send + 't,
+    ) -> impl Future<Output = Result<Response<Bytes>, Failure>> + Send + 't {
         // Not an `async fn`, whose future would have a place of its own for the request; in a box, because each step that it
         // passes through has one.
-        self.exchange(Box::new(request), deadline).inspect_err(|failure| self.counts.failed(failure.kind()))
+        let exchange = self.exchange(Box::new(request), deadline, handed_over);
+        exchange.inspect_err(|failure| self.counts.failed(failure.kind()))
     }
 
     /// Makes connections until `connections` are idle, all at once, before anybody asks; no more than are kept.
@@ -139,6 +142,7 @@ impl Transport {
         &self,
         mut request: Box<Request<Full<Bytes>>>,
         deadline: Instant,
+        mut handed_over: impl FnMut(Instant),
     ) -> Result<Response<Bytes>, Failure> {
         let mut timer = pin!(Timer::default());
         let _turn = self.turn(timer.as_mut(), deadline).await?;
@@ -150,6 +154,7 @@ impl Transport {
                 Some(connection) => (connection, now),
                 None => (self.connect(timer.as_mut(), deadline).await?, Instant::now()),
             };
+            handed_over(now);
             let until = deadline.min(now + self.timeouts.first_byte);
             let Ok(sent) = timer.as_mut().bound(until, Box::pin(connection.send(*request))).await else {
                 if !is_new {
