@@ -257,6 +257,16 @@ impl Operation {
         self.row().body_cap
     }
 
+    /// The longest answer, in bytes. What reads may be told a key policy, each character perhaps escaped, or a page of a
+    /// thousand keys (under 200 KiB); all others are told names and blobs, or what they sent themselves.
+    #[must_use]
+    pub const fn answer_cap(self) -> usize {
+        match self.access_level() {
+            AccessLevel::List | AccessLevel::Read => POLICY_BODY,
+            AccessLevel::Write | AccessLevel::PermissionsManagement | AccessLevel::Tagging => self.body_cap(),
+        }
+    }
+
     /// The member that names the key the call is about; `None` where there is no such key. For `ReEncrypt` it is
     /// the destination, for `DeleteAlias` the alias.
     #[must_use]
@@ -387,5 +397,10 @@ mod tests {
             assert!(matches!(operation.body_cap(), 1..=1_048_576), "{operation:?}");
         }
         assert_eq!(Operation::GenerateDataKeyWithoutPlaintext.body_cap(), 131_072);
+        assert_eq!(Operation::Decrypt.answer_cap(), 131_072);
+        // A policy of 131,072 characters, each written as six (RFC 8259 section 7).
+        for with_policy in [Operation::GetKeyPolicy, Operation::ReplicateKey] {
+            assert!(with_policy.answer_cap() > 6 * 131_072, "{with_policy:?}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderName, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::transport::{Failure, FailureKind, Transport};
+use super::transport::{Bounds, Failure, FailureKind, Transport};
 use super::upstream::{Learnt, Upstream};
 use super::{AwsBackend, Fault};
 use crate::aws::{AccountId, Operation, Region, UpstreamQuota};
@@ -102,11 +102,12 @@ impl AwsBackend {
         left_open: &mut Option<Fault>,
     ) -> Result<T, Fault> {
         let deadline = Instant::now() + self.shared().timeouts.call;
+        let bounds = Bounds { deadline, answer_bytes: call.operation.answer_cap() };
         let mut may_be_repeated = true;
         loop {
             let mut pass = upstream.breaker.admit(Instant::now()).map_err(|_| Fault::CircuitOpen)?;
             let (request, signed) = upstream.sign(call)?;
-            let response = match Box::pin(transport.send(request, deadline, |now| pass.handed_over(now))).await {
+            let response = match Box::pin(transport.send(request, bounds, |now| pass.handed_over(now))).await {
                 Ok(response) => response,
                 Err(failure) => {
                     // That all of our own connections are in use says nothing of the upstream.

@@ -165,6 +165,16 @@ async fn what_is_no_answer_of_kms_is_a_fault_and_never_repeated() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_may_be_as_long_as_its_operation_s_are() {
+    let long = Reply::ok(&serde_json::json!({"KeyId": KEY, "Filler": "x".repeat(200 * 1024)}));
+    let kms = TestKms::replying([long]).await;
+    let forwarding = Forwarding::to(&kms, &clock()).await;
+    assert_eq!(status(&forwarding, Operation::ListKeys).await, Ok(200));
+    let fault = status(&forwarding, Operation::GenerateDataKeyWithoutPlaintext).await.unwrap_err();
+    assert!(matches!(&fault, Fault::NotKms(why) if why.contains("131072 bytes")), "{fault:?}");
+}
+
 /// A refusal of the signature, at that time of KMS's.
 fn refused_at(date: &str) -> Reply {
     Reply::error(400, "InvalidSignatureException", "").with("Date", date)

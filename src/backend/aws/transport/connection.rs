@@ -18,9 +18,6 @@ use tokio::task::AbortHandle;
 use super::counts::Counts;
 use super::failure::{Failure, FailureKind, io_kind};
 
-/// Far more than KMS answers with: a page of `ListKeys`, with its 1,000 keys, has under 200 KiB.
-const ANSWER_BODY_BYTES: usize = 4 * 1024 * 1024;
-
 /// An open connection. Whoever has it has it alone; dropped, it is closed, with whatever was on its way.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -110,21 +107,20 @@ impl Drop for Connection {
     }
 }
 
-/// The whole of an answer's body; trailers are left out.
+/// The whole of an answer's body, of `most` bytes at most; trailers are left out.
 ///
 /// Where its head does not say how long it is, it ends with the connection. Over TLS a connection that is cut is told
 /// from one that was closed, because rustls insists on the other side's `close_notify`.
-pub(super) async fn collect(mut body: Incoming) -> Result<Bytes, Failure> {
-    let too_large =
-        || Failure::new(FailureKind::Unreadable, format_args!("the answer has over {ANSWER_BODY_BYTES} bytes"));
+pub(super) async fn collect(mut body: Incoming, most: usize) -> Result<Bytes, Failure> {
+    let too_large = || Failure::new(FailureKind::Unreadable, format_args!("the answer has over {most} bytes"));
     // What its head announces; nothing of it is read then.
-    if body.size_hint().lower() > ANSWER_BODY_BYTES as u64 {
+    if body.size_hint().lower() > most as u64 {
         return Err(too_large());
     }
     let mut read = Read::default();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let Ok(data) = frame.map_err(|error| failed(&error))?.into_data() else { continue };
-        if data.len() > ANSWER_BODY_BYTES - read.len() {
+        if data.len() > most - read.len() {
             return Err(too_large());
         }
         read.add(data);

@@ -72,6 +72,15 @@ pub(crate) struct Transport {
     counts: Arc<Counts>,
 }
 
+/// What one exchange may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// When it ends at the latest.
+    pub(crate) deadline: Instant,
+    /// How long the answer's body may be.
+    pub(crate) answer_bytes: usize,
+}
+
 impl Transport {
     /// Makes no connection yet. `upstream` is its name in metrics, `ACCOUNT/REGION`.
     pub(crate) fn new(
@@ -92,7 +101,7 @@ impl Transport {
         }
     }
 
-    /// Sends `request` and reads the whole of its answer, whose body may have 4 MiB.
+    /// Sends `request` and reads the whole of its answer, within `bounds`.
     ///
     /// The request must be HTTP/1.1 with the target `/`, and have the endpoint's `Host` header; `Content-Length` is added.
     /// It is sent once. Only a connection that had ended before a byte was written is replaced by another.
@@ -102,16 +111,16 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// [`Failure`], at `deadline` at the latest.
+    /// [`Failure`], at the deadline at the latest.
     pub(crate) fn send<'t>(
         &'t self,
         request: Request<Full<Bytes>>,
-        deadline: Instant,
+        bounds: Bounds,
         handed_over: impl FnMut(Instant) + Send + 't,
     ) -> impl Future<Output = Result<Response<Bytes>, Failure>> + Send + 't {
         // Not an `async fn`, whose future would have a place of its own for the request; in a box, because each step that it
         // passes through has one.
-        let exchange = self.exchange(Box::new(request), deadline, handed_over);
+        let exchange = self.exchange(Box::new(request), bounds, handed_over);
         exchange.inspect_err(|failure| self.counts.failed(failure.kind()))
     }
 
@@ -141,9 +150,10 @@ impl Transport {
     async fn exchange(
         &self,
         mut request: Box<Request<Full<Bytes>>>,
-        deadline: Instant,
+        bounds: Bounds,
         mut handed_over: impl FnMut(Instant),
     ) -> Result<Response<Bytes>, Failure> {
+        let Bounds { deadline, .. } = bounds;
         let mut timer = pin!(Timer::default());
         let _turn = self.turn(timer.as_mut(), deadline).await?;
         loop {
@@ -164,7 +174,7 @@ impl Transport {
                 return Err(late(until < deadline));
             };
             match sent {
-                Sent::Answered(answer) => return self.read(answer, connection, timer, deadline).await,
+                Sent::Answered(answer) => return self.read(answer, connection, timer, bounds).await,
                 Sent::Failed(failure) => return Err(failure),
                 Sent::Returned(_, failure) if is_new => return Err(failure),
                 // Each time round there is one idle connection less.
@@ -179,10 +189,10 @@ impl Transport {
         answer: Box<Response<hyper::body::Incoming>>,
         connection: Connection,
         timer: Pin<&mut Timer>,
-        deadline: Instant,
+        bounds: Bounds,
     ) -> Result<Response<Bytes>, Failure> {
         let (head, body) = answer.into_parts();
-        let body = timer.bound(deadline, collect(body)).await.unwrap_or_else(|_| Err(late(false)))?;
+        let body = timer.bound(bounds.deadline, collect(body, bounds.answer_bytes)).await.unwrap_or_else(|_| Err(late(false)))?;
         self.idle.put(connection, Instant::now());
         Ok(Response::from_parts(head, body))
     }

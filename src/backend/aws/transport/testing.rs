@@ -30,6 +30,8 @@ pub(in crate::backend::aws) const TIMEOUTS: Timeouts = Timeouts { connect: LONG,
 pub(in crate::backend::aws) const CONNECTIONS: ConnectionSettings =
     ConnectionSettings { idle_timeout: LONG, warm: 0, most_idle: 8, most: 16 };
 
+/// The longest body of an answer, in bytes.
+pub(super) const MOST: usize = 1024 * 1024;
 pub(super) const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 2\r\n\r\n{}";
 pub(super) const BODY: &[u8] = br#"{"KeyId":"alias/app"}"#;
@@ -121,6 +123,11 @@ pub(super) async fn until_end(stream: &mut (impl AsyncRead + Unpin)) {
     while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {}
 }
 
+/// As long, and no more than [`MOST`].
+pub(super) fn within(time: Duration) -> Bounds {
+    Bounds { deadline: Instant::now() + time, answer_bytes: MOST }
+}
+
 pub(super) fn request() -> Request<Full<Bytes>> {
     let request = Request::post("/").header(HOST, "kms.test").header("x-amz-target", "TrentService.DescribeKey");
     request.body(Full::new(Bytes::from_static(BODY))).unwrap()
@@ -129,7 +136,7 @@ pub(super) fn request() -> Request<Full<Bytes>> {
 impl Transport {
     /// Sends a request that may take as long as it likes.
     pub(super) async fn ask(&self) -> Result<Response<Bytes>, Failure> {
-        self.send(request(), Instant::now() + LONG, |_| ()).await
+        self.send(request(), within(LONG), |_| ()).await
     }
 
     pub(super) async fn answers(&self) {
