@@ -112,10 +112,14 @@ class Gateway:
         gateway.keys = keys
         for key in keys.values():
             gateway.keep_secret(key.secret)
-        ready = gateway.stderr.wait_for(lambda line: line if b'"message":"ready"' in line else None)
+        return gateway.serving()
+
+    def serving(self):
+        """Itself, once it serves and has said where."""
+        ready = self.stderr.wait_for(lambda line: line if b'"message":"ready"' in line else None)
         ready = json.loads(ready)
-        gateway.endpoint, gateway.admin = "http://" + ready["gateway"], "http://" + ready["admin"]
-        return gateway
+        self.endpoint, self.admin = "http://" + ready["gateway"], "http://" + ready["admin"]
+        return self
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -10,7 +10,9 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from gateway import PATIENCE, PROGRAM, REGION, Gateway, allow
+from gateway import PATIENCE, PROGRAM, REGION, AccessKey, Gateway, allow
+from hostile import KEY, Upstream
+from in_front import EXAMPLE, InFront
 
 README = Path(__file__).parents[2] / "README.md"
 JAVASCRIPT = Path(__file__).parent / "javascript"
@@ -116,6 +118,29 @@ def test_the_lines_for_boto3(narrow, monkeypatch):
     assert len(names["key"]) == 32
     narrow.keep_secret(names["key"])
     names["kms"].close()
+
+
+def test_the_lines_for_a_gateway_in_front_of_aws_kms(suite, tmp_path):
+    files, serve = re.split("^(?=kmsgate serve)", block("In front of AWS KMS", "sh"), flags=re.MULTILINE)
+    printed = suite("sh", "-eu", input=files)
+    [(key_id, secret)] = re.findall(r"^access key id +(\S+)\nsecret access key +(\S+)$", printed, re.MULTILINE)
+    [config] = re.findall(r"^kmsgate serve --config (\S+) &$", serve, re.MULTILINE)
+    upstream = Upstream()
+    # In place of AWS, and on ports that are free.
+    with (tmp_path / config).open("a") as file:
+        file.write(f'backend.endpoint_url = "{upstream.url}"\naudit.file = "audit.jsonl"\n')
+        file.write('listen.address = "127.0.0.1:0"\nadmin.address = "127.0.0.1:0"\n')
+    command = ["--log", "info", "serve", "--config", tmp_path / config]
+    gateway = InFront(command, tmp_path / "audit.jsonl", environment=EXAMPLE).serving().wait_until_ready()
+    gateway.keep_secret(secret)
+    kms = gateway.client(AccessKey(key_id, secret, "arn:aws:iam::111122223333:role/orders"))
+    kms.generate_data_key_without_plaintext(KeyId=KEY, KeySpec="AES_256")
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        kms.generate_data_key(KeyId=KEY, KeySpec="AES_256")
+    assert [request.operation for request in upstream.requests] == ["GenerateDataKeyWithoutPlaintext"]
+    kms.close()
+    gateway.stop()
+    upstream.stop()
 
 
 def test_a_refusal_is_told_and_explained_in_these_words(tmp_path):

@@ -261,7 +261,8 @@ async fn a_page_for_what_an_emulator_does_not_serve_keeps_nobody_from_the_rest()
         let kms = TestKms::start(move |sent| if sent.operation == "ListKeys" { used() } else { page.clone() }).await;
         let forwarding = Forwarding::to(&kms, &clock()).await;
         for _ in 0..5 {
-            assert!(matches!(status(&forwarding, Operation::EnableKey).await, Err(Fault::NotKms(_))));
+            let answer = status(&forwarding, Operation::GenerateDataKeyWithoutPlaintext).await;
+            assert!(matches!(answer, Err(Fault::NotKms(_))), "{answer:?}");
         }
         let answer = status(&forwarding, Operation::ListKeys).await;
         assert_eq!(answer, if opens { Err(Fault::CircuitOpen) } else { Ok(200) });
