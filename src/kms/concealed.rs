@@ -16,40 +16,59 @@ const FOUND_BY_CHANCE: usize = 8;
 
 impl Input {
     /// `text` without what no record may have: the blobs, passwords and grant tokens of this request.
+    ///
+    /// All are looked for in the text as it came: what stands in a secret's place is no part of another.
     #[must_use]
     pub fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
-        conceal(model::fields(self.operation()), self.members(), &mut text);
-        text
+        let mut secrets = Vec::new();
+        collect(model::fields(self.operation()), self.members(), &mut secrets);
+        let mut is_secret = vec![false; text.len()];
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            for (at, found) in text.match_indices(&**secret) {
+                is_secret.iter_mut().skip(at).take(found.len()).for_each(|byte| *byte = true);
+            }
+        }
+        if is_secret.contains(&true) { Cow::Owned(without(text, &is_secret)) } else { Cow::Borrowed(text) }
     }
 }
 
-fn conceal(fields: &'static [Field], members: &Members, text: &mut Cow<'_, str>) {
+/// `text` with [`CONCEALED`] in place of each run of bytes that are secret.
+fn without(text: &str, is_secret: &[bool]) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut in_secret = false;
+    for (at, character) in text.char_indices() {
+        let is_secret = is_secret.get(at) == Some(&true);
+        match (is_secret, in_secret) {
+            (false, _) => kept.push(character),
+            (true, false) => kept.push_str(CONCEALED),
+            (true, true) => {}
+        }
+        in_secret = is_secret;
+    }
+    kept
+}
+
+fn collect<'m>(fields: &'static [Field], members: &'m Members, secrets: &mut Vec<Cow<'m, str>>) {
     for field in fields {
         match (members.get(field.member), &field.shape) {
-            (Some(Node::Structure(inner)), Shape::Structure(fields)) => conceal(fields, inner, text),
-            (Some(node), _) if !recorded(field) => take_out(node, text),
+            (Some(Node::Structure(inner)), Shape::Structure(fields)) => collect(fields, inner, secrets),
+            (Some(node), _) if !recorded(field) => collect_of(node, secrets),
             _ => {}
         }
     }
 }
 
-fn take_out(node: &Node, text: &mut Cow<'_, str>) {
-    let mut replace = |secret: &str| {
-        if !secret.is_empty() && text.contains(secret) {
-            *text = Cow::Owned(text.replace(secret, CONCEALED));
-        }
-    };
+fn collect_of<'m>(node: &'m Node, secrets: &mut Vec<Cow<'m, str>>) {
     match node {
-        Node::Text(token) => replace(token),
-        Node::Texts(tokens) => tokens.iter().for_each(|token| replace(token)),
-        Node::Secret(secret) => replace(secret.expose()),
+        Node::Text(token) => secrets.push(token.into()),
+        Node::Texts(tokens) => secrets.extend(tokens.iter().map(Cow::from)),
+        Node::Secret(secret) => secrets.push(secret.expose().into()),
         Node::Blob(blob) => {
-            replace(&STANDARD.encode(blob.expose()));
+            secrets.push(STANDARD.encode(blob.expose()).into());
             if let Ok(plain) = std::str::from_utf8(blob.expose())
                 && plain.len() >= FOUND_BY_CHANCE
             {
-                replace(plain);
+                secrets.push(plain.into());
             }
         }
         _ => {}
@@ -88,6 +107,8 @@ mod tests {
                 "[***, ***, three]",
             ),
             (Op::RetireGrant, json!({"GrantToken": "one"}), "one", "***"),
+            // One that is part of another, or of what stands for another.
+            (Op::DescribeKey, json!({"KeyId": "k", "GrantTokens": ["é", "onée", "*"]}), "onée, two*é", "***, two***"),
             (Op::UpdateCustomKeyStore, json!({"KeyStorePassword": "drowssap"}), "drowssap!", "***!"),
             (
                 Op::UpdateCustomKeyStore,

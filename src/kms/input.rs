@@ -33,17 +33,18 @@ impl Input {
     /// Reads `body` as a request for `operation` that KMS itself will answer: it keeps its own bounds, which may be
     /// wider than those known here. A text may be of any length and no value of its enum, and what is required may be
     /// missing: whoever judges by a member must be ready for all that. What names a key, an alias or a region is held to its
-    /// bounds here too, for it has to be looked up.
+    /// bounds here too, for it has to be looked up; and so are grant tokens, each of which is looked for in every error.
     ///
     /// # Errors
     ///
     /// `SerializationException` as [`Self::parse`], and for a name that differs from a known one in case alone, which
     /// KMS ignores and another might not: no request is read in two ways. `ValidationException` for a `null` in a list
-    /// or map, for which no value stands here, and, of all that is broken, where a key's name is.
+    /// or map, for which no value stands here, and, of all that is broken, where a key's name or a grant token is.
     pub fn parse_to_forward(operation: Operation, body: &[u8]) -> Result<Self, Exception> {
-        let names = [operation.key(), operation.source(), Some(Member::AliasName), Some(Member::ReplicaRegion)];
+        let others = [Member::AliasName, Member::ReplicaRegion, Member::GrantTokens].map(Some);
+        let judged = |member| [operation.key(), operation.source()].iter().chain(&others).any(|of| *of == Some(member));
         Self::read(operation, body, Readers::Upstream, |fields, members, faults| {
-            validation::check_if(|member| names.contains(&Some(member)), fields, members, faults);
+            validation::check_if(judged, fields, members, faults);
         })
     }
 

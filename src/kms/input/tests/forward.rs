@@ -7,11 +7,10 @@ fn to_forward(operation: Operation, body: &Value) -> Input {
 }
 
 #[test]
-fn every_bound_but_of_keys_and_aliases_is_left_to_kms() {
+fn every_bound_but_of_keys_aliases_and_grant_tokens_is_left_to_kms() {
     for (operation, body) in [
         (OP, json!({"KeyId": "k", "NumberOfBytes": 1_000_000})),
         (OP, json!({"KeyId": "k", "NumberOfBytes": -1})),
-        (OP, json!({"KeyId": "k", "GrantTokens": vec!["t"; 11]})),
         (OP, json!({"KeyId": "k", "EncryptionContext": {"a": "b".repeat(9000)}})),
         (Operation::Encrypt, json!({"KeyId": "k", "Plaintext": ""})),
         (Operation::Decrypt, json!({"CiphertextBlob": blob(6145)})),
@@ -26,8 +25,9 @@ fn every_bound_but_of_keys_and_aliases_is_left_to_kms() {
 }
 
 #[test]
-fn a_request_that_names_its_key_badly_or_not_at_all_is_refused_for_all_that_is_wrong_with_it() {
+fn a_request_that_names_its_key_badly_or_not_at_all_or_has_too_many_tokens_is_refused_for_all_that_is_wrong_with_it() {
     for (operation, body) in [
+        (OP, json!({"KeyId": "k", "GrantTokens": vec!["t"; 11], "NumberOfBytes": -1})),
         (OP, json!({"KeyId": "k".repeat(2049), "NumberOfBytes": 1_000_000})),
         (OP, json!({"KeyId": "", "NumberOfBytes": -1})),
         (OP, json!({"KeyId": "é"})),
