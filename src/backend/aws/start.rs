@@ -19,7 +19,7 @@ use super::upstream::{Unusable, Upstream};
 use super::{
     ConnectionSettings, EndpointSettings, Role, Settings, ShareSettings, Timeouts, UpstreamSettings, Upstreams,
 };
-use crate::aws::{Region, UpstreamQuota};
+use crate::aws::{AccountId, Region, UpstreamQuota};
 use crate::clock::Clock;
 use crate::limits::UpstreamShares;
 
@@ -28,6 +28,14 @@ use crate::limits::UpstreamShares;
 pub struct Running {
     upstreams: Arc<Upstreams>,
     _thread: Thread,
+}
+
+/// Credentials, and the account of the first upstream that is called with them. They are of one account alone, so where
+/// they do not say of which, they are not of any other.
+#[derive(Clone)]
+struct Source {
+    credentials: Arc<CredentialSource>,
+    of: AccountId,
 }
 
 /// Why the upstreams cannot be used.
@@ -78,20 +86,21 @@ impl Running {
     ) -> Result<Self, StartError> {
         // In this order, so that after a failure the thread is not waited for before it is told to end.
         let (thread, background) = Background::start()?;
-        let mut sources: Vec<(Option<&Role>, Arc<CredentialSource>)> = Vec::new();
+        let mut sources: Vec<(Option<&Role>, Source)> = Vec::new();
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
         for one in &settings.upstreams {
             let role = one.role.as_ref();
-            let known = sources.iter().find(|(of, _)| *of == role).map(|(_, source)| Arc::clone(source));
+            let known = sources.iter().find(|(of, _)| *of == role).map(|(_, source)| source.clone());
             if let Some(known) = &known {
-                known.share();
+                known.credentials.share();
             }
-            let credentials = known.unwrap_or_else(|| {
-                let source = load(background.handle(), &one.region, role);
-                sources.push((role, Arc::clone(&source)));
+            let source = known.unwrap_or_else(|| {
+                let credentials = load(background.handle(), &one.region, role);
+                let source = Source { credentials, of: one.account };
+                sources.push((role, source.clone()));
                 source
             });
-            upstreams.push(upstream(one, settings, credentials, proxies, clock)?);
+            upstreams.push(upstream(one, settings, source, proxies, clock)?);
         }
         let budgets: Vec<_> = upstreams.iter().map(|upstream| Arc::clone(&upstream.shares)).collect();
         let counted = move |replicas| budgets.iter().for_each(|shares| shares.set_replicas(replicas));
@@ -134,7 +143,7 @@ pub(super) fn transports(
 fn upstream(
     one: &UpstreamSettings,
     settings: &Settings,
-    credentials: Arc<CredentialSource>,
+    source: Source,
     proxies: &ProxySettings,
     clock: &Clock,
 ) -> Result<Upstream, StartError> {
@@ -148,7 +157,8 @@ fn upstream(
         account: *account,
         proxy,
         endpoint,
-        credentials,
+        credentials: source.credentials,
+        credentials_of: source.of,
         breaker: Breaker::new(&name),
         shares: Arc::new(UpstreamShares::new(&name, &budgets(&settings.share, region))),
         skew: Skew::new(&name),

@@ -34,6 +34,8 @@ pub(super) struct Upstream {
     pub(super) endpoint: Endpoint,
     pub(super) proxy: Option<Proxy>,
     pub(super) credentials: Arc<CredentialSource>,
+    /// Whose they are taken for where they do not say so themselves.
+    pub(super) credentials_of: AccountId,
     pub(super) breaker: Breaker,
     pub(super) shares: Arc<UpstreamShares>,
     pub(super) skew: Skew,
@@ -79,10 +81,10 @@ impl Upstream {
         self.shares.admit(call.quota as usize, call.charged, 1).await.map_err(|_| Fault::ShareUsedUp)
     }
 
-    /// Whether its credentials are known to be of an account other than its own: then what names no key would be done to
-    /// that account.
+    /// Whether its credentials are of an account other than its own: then what names no key would be done to that
+    /// account.
     pub(super) fn has_credentials_of_another(&self) -> bool {
-        self.credentials.account().is_some_and(|account| account != self.account)
+        self.credentials.account().unwrap_or(self.credentials_of) != self.account
     }
 
     /// The request, signed by the upstream's time.

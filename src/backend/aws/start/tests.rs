@@ -73,6 +73,33 @@ async fn upstreams_of_one_role_share_its_credentials() {
 }
 
 #[tokio::test]
+async fn credentials_that_do_not_say_whose_they_are_are_of_the_first_account_that_they_are_used_for() {
+    const OTHER: &str = "444455556666";
+    let of = |account: &str, role| UpstreamSettings {
+        account: account.parse().unwrap(),
+        role,
+        ..of_aws(REGION, false, false)
+    };
+    let settings = settings([of(ACCOUNT, None), of(OTHER, None), of("777788889999", Some(role("theirs")))]);
+    for (said, another) in [(None, [false, true, false]), (Some(OTHER), [true, false, true])] {
+        let clock = clock();
+        let load = |handle: &Handle, _: &Region, _: Option<&Role>| {
+            let mut found = Credentials::builder();
+            found.set_account_id(said.map(Into::into));
+            let found = found.access_key_id("AKIAIOSFODNN7EXAMPLE").secret_access_key("secret").provider_name("test");
+            CredentialSource::start_with(handle, "test", found.build(), clock.clone())
+        };
+        let running = Running::start_with(&settings, false, &clock, &ProxySettings::none(), load).unwrap();
+        let all = &running.upstreams().all;
+        for upstream in all {
+            upstream.credentials.attempted().await;
+        }
+        let told: Vec<_> = all.iter().map(Upstream::has_credentials_of_another).collect();
+        assert_eq!(told, another, "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_end_waits_for_changes_under_way() {
     let running = running(&settings([of_aws(REGION, false, false)]), false, &clock()).await;
     let backend = AwsBackend::new(running.upstreams());
