@@ -77,18 +77,17 @@ fn reaches_past_the_gateway(backend: &AwsBackend, authorized: &Authorized) -> Re
         Member::GranteeServicePrincipal,
         Member::RetiringServicePrincipal,
     ];
-    let named = principals.into_iter().filter_map(|member| input.string(member));
+    let mut named = principals.into_iter().filter_map(|member| input.string(member));
     let ours = |principal: &str| context.snapshot.credentials.knows(canonical_principal(principal));
-    for principal in named {
-        if ours(principal) {
-            let text =
-                "CreateGrant for a principal of the gateway's own is not served: this gateway has no store of grants.";
-            return Err(Exception::unsupported(text).into());
-        }
-        if !backend.forwards_foreign_grants() {
-            let text = "CreateGrant for a principal that is not the gateway's own would reach past it: see grants.forward_foreign.";
-            return Err(Exception::unsupported(text).into());
-        }
+    if named.any(ours) {
+        let text =
+            "CreateGrant for a principal of the gateway's own is not served: this gateway has no store of grants.";
+        return Err(Exception::unsupported(text).into());
+    }
+    // Whomever it names: KMS may know of members that are not known here.
+    if !backend.forwards_foreign_grants() {
+        let text = "CreateGrant for a principal that is not the gateway's own would reach past it: see grants.forward_foreign.";
+        return Err(Exception::unsupported(text).into());
     }
     Ok(())
 }

@@ -38,6 +38,17 @@ pub struct Question<'q> {
 }
 
 impl Question<'_> {
+    /// The key that an answer of `account`'s KMS names.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::NotKms`], if what it names is no key.
+    pub fn key_of_answer(&self, account: AccountId, told: &str) -> Result<KeyArn, Fault> {
+        // Some operations' answers have the bare id, says the documentation.
+        let of_id = || told.parse().ok().map(|id| KeyArn::new(self.region, account, id));
+        told.parse().ok().or_else(of_id).ok_or(Fault::NotKms("its KeyId is no key's".into()))
+    }
+
     /// Charges the caller for a look-up.
     fn charge(&self) -> Result<(), Throttled> {
         let charge = Charge { principal: self.charged, keys: [None; 2], class: Class::Read };
@@ -141,23 +152,14 @@ impl AwsBackend {
         Ok(keys)
     }
 
-    /// The key that an answer of `account`'s KMS names in place of the one that was judged.
+    /// What is known of the key that an answer names in place of the one that was judged.
     ///
     /// # Errors
     ///
     /// As [`Self::resolve`].
-    pub async fn of_answer(
-        &self,
-        question: &Question<'_>,
-        account: AccountId,
-        arn: &str,
-        by: NamedBy,
-    ) -> Result<Found, Unresolved> {
+    pub async fn of_answer(&self, question: &Question<'_>, arn: KeyArn, by: NamedBy) -> Result<Found, Unresolved> {
         let member = Member::KeyId;
         let denied = || foreign(question.input.operation(), member, question.caller);
-        // Some operations' answers have the bare id, says the documentation.
-        let of_id = || arn.parse().ok().map(|id| KeyArn::new(question.region, account, id));
-        let arn: KeyArn = arn.parse().ok().or_else(of_id).ok_or(Fault::NotKms("its KeyId is no key's".into()))?;
         let upstream = self.upstream(arn.region(), arn.account()).ok_or_else(denied)?;
         let name =
             Named { upstream, owner: arn.account(), member, name: Name::Arn(arn), by: NamedBy::Key, fresh: false };

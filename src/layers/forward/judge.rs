@@ -7,7 +7,7 @@
 
 use super::read::Read;
 use crate::aws::{KeyArn, Resource};
-use crate::backend::aws::{AwsBackend, Fault, Question};
+use crate::backend::aws::{AwsBackend, Fault, Question, Unresolved};
 use crate::backend::{Found, Keys, NamedBy};
 use crate::error::Error;
 use crate::kms::{Answer, ErrorClass, Exception};
@@ -48,13 +48,22 @@ pub(super) async fn released_afresh(
     read: Read,
 ) -> Result<Answer, Error> {
     let Asked { context, keys, .. } = *asked;
-    backend.forget(question);
-    let main = used(backend, question, asked, keys.main.as_ref(), read.key).await?;
-    let source = used(backend, question, asked, keys.source.as_ref(), read.source_key).await?;
-    let recorded = |found: &&Found| keys.iter().any(|judged| judged.key.arn() == found.key.arn());
-    for found in source.iter().chain(&main).filter(|found| !recorded(found)) {
-        context.draft.resource(found.key.arn());
+    let Read { answer, key, source_key, .. } = read;
+    let (main, source) = (keys.main.as_ref(), keys.source.as_ref());
+    if !is_named(main, key.as_deref()) || !is_named(source, source_key.as_deref()) {
+        backend.forget(question);
     }
+    let of_answer = |judged, told: Option<Box<str>>| Some((judged, question.key_of_answer(keys.account, &told?)));
+    let told = [of_answer(source, source_key), of_answer(main, key)];
+    // Whatever comes of the rest, KMS has used them.
+    for (_, key) in told.iter().flatten() {
+        if let Ok(key) = key && !keys.iter().any(|judged| judged.key.arn() == key) {
+            context.draft.resource(key);
+        }
+    }
+    let [source, main] = told;
+    let source = used(backend, question, asked, source).await?;
+    let main = used(backend, question, asked, main).await?;
     let told = Keys { main, source, ..Keys::none(keys.account) };
     on_answer(&Asked { keys: &told, ..*asked }).map_err(|refusal| {
         context.draft.detail(format!("the upstream used a key that the caller may not use: {WITHHELD}"));
@@ -64,7 +73,7 @@ pub(super) async fn released_afresh(
     if keys.told_by_answer {
         charge_late(question, asked, &told)?;
     }
-    Ok(read.answer)
+    Ok(answer)
 }
 
 /// Charges the quotas of the keys that are known only now: without that, whoever leaves out their names would have no
@@ -80,20 +89,26 @@ fn charge_late(question: &Question<'_>, asked: &Asked<'_>, told: &Keys) -> Resul
     })
 }
 
-/// The key that an answer names in place of the one that was judged, as the request named that.
+/// The key that an answer names, in the place of the one that was judged if there was one.
 async fn used(
     backend: &AwsBackend,
     question: &Question<'_>,
     asked: &Asked<'_>,
-    judged: Option<&Found>,
-    told: Option<Box<str>>,
+    told: Option<(Option<&Found>, Result<KeyArn, Fault>)>,
 ) -> Result<Option<Found>, Error> {
-    let Some(arn) = told else { return Ok(None) };
+    let Some((judged, arn)) = told else { return Ok(None) };
     let by = judged.map_or(NamedBy::Ciphertext, |found| found.by.clone());
-    let found = backend.of_answer(question, asked.keys.account, &arn, by).await;
+    let found = match arn {
+        Ok(arn) => backend.of_answer(question, arn, by).await,
+        Err(fault) => Err(fault.into()),
+    };
     found.map(Some).map_err(|unresolved| {
         asked.context.draft.detail(format!("{WITHHELD}: {unresolved}"));
-        Error::unresolved(unresolved, question.input.operation())
+        match unresolved {
+            // Which key it is, and that the ciphertext opened, is not for the caller to know.
+            Unresolved::Kms(_) if asked.keys.told_by_answer => Exception::ciphertext_key_denied().into(),
+            unresolved => Error::unresolved(unresolved, question.input.operation()),
+        }
     })
 }
 
@@ -154,9 +169,12 @@ impl Said {
 fn denied_to_caller(asked: &Asked<'_>) -> Exception {
     let Asked { access_key, input, keys, .. } = *asked;
     let permissions = input.operation().permissions();
-    let on_key = permissions.iter().find(|permission| matches!(permission.resource, Resource::Key(_)));
-    let action = on_key.or(permissions.first()).map_or("", |permission| permission.action);
-    let resource = keys.main.as_ref().map_or("*", |found| found.key.arn().as_str());
+    let on_key = permissions.iter().find_map(|permission| match permission.resource {
+        Resource::Key(member) => Some((permission.action, keys.of(input.operation(), member))),
+        Resource::Alias | Resource::Any => None,
+    });
+    let (action, key) = on_key.unwrap_or((permissions.first().map_or("", |permission| permission.action), None));
+    let resource = key.map_or("*", |found| found.key.arn().as_str());
     let (caller, decision) = (access_key.principal.arn.caller(), Decision::ImplicitDeny(Kind::Key));
     Exception::access_denied(policy::denied_message(caller, action, policy::Subject::Resource(resource), &decision))
 }

@@ -50,6 +50,39 @@ async fn what_a_ciphertext_opens_to_is_withheld_from_who_may_not_use_its_key() {
 }
 
 #[tokio::test]
+async fn a_key_of_which_nothing_can_be_learnt_is_recorded_and_told_as_one_that_the_caller_may_not_use() {
+    let by_spec = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*",
+        "Condition": {"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT"}}});
+    let elsewhere = OTHER_KEY.replace("111122223333", "999988887777");
+    for key in [OTHER_KEY, &elsewhere] {
+        let (named, deleted) = (key.to_owned(), Reply::error(400, "NotFoundException", "no such key"));
+        let kms = TestKms::start(move |sent| match &*sent.operation {
+            DECRYPT => opened(&named),
+            _ => deleted.clone(),
+        })
+        .await;
+        let world = World::with_policy(by_spec.clone());
+        let forwarding = world.forwarding(&kms).await;
+        let (refusal, record) = world.refused(&forwarding, DECRYPT, &blob()).await;
+        assert_eq!((refusal.kind(), refusal.message()), (ExceptionKind::AccessDenied, Some(HIDDEN)));
+        assert_eq!(resources(&record), [key], "{record:#}");
+        assert!(detail(&record).contains("withheld"), "{record:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_destination_is_not_looked_up_again_because_the_source_was_not_named() {
+    let kms = TestKms::start(|sent| leading_to_key(sent, || moved(OTHER_KEY, KEY))).await;
+    let world = World::new();
+    let forwarding = world.forwarding(&kms).await;
+    for _ in 0..2 {
+        let body = json!({"CiphertextBlob": BLOB, "DestinationKeyId": ALIAS});
+        world.forwarded(&forwarding, "ReEncrypt", &body).await.unwrap();
+    }
+    assert_eq!(kms.asked(), ["DescribeKey", "ReEncrypt", "ReEncrypt"]);
+}
+
+#[tokio::test]
 async fn who_could_use_no_key_is_refused_before_anything_is_sent() {
     let kms = TestKms::silent().await;
     for policy in [

@@ -77,6 +77,18 @@ async fn that_the_gateway_may_not_is_worded_for_the_caller_and_kept_for_the_oper
 }
 
 #[tokio::test]
+async fn that_the_gateway_may_not_take_from_a_key_is_said_of_that_key() {
+    let kms = TestKms::replying([Reply::error(400, "AccessDeniedException", "")]).await;
+    let world = World::new();
+    let forwarding = world.forwarding(&kms).await;
+    let body = json!({"CiphertextBlob": BLOB, "SourceKeyId": KEY, "DestinationKeyId": OTHER_KEY});
+    let (told, _) = world.refused(&forwarding, "ReEncrypt", &body).await;
+    let message = told.message().unwrap();
+    assert!(message.contains("kms:ReEncryptFrom on resource: ") && message.contains(KEY), "{message}");
+    assert!(!message.contains(OTHER_KEY), "{message}");
+}
+
+#[tokio::test]
 async fn what_is_said_of_the_gateways_own_credentials_is_an_internal_fault_and_not_ready() {
     for name in ["UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException"] {
         let kms = TestKms::replying([Reply::error(400, name, "of the gateway's key")]).await;

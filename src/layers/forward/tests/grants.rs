@@ -35,8 +35,12 @@ async fn a_grant_to_a_stranger_is_sent_only_where_that_is_wanted_and_its_id_reco
     let kms = TestKms::replying([Reply::ok(&json!({"GrantId": "0123abcd", "GrantToken": "dG9rZW4"}))]).await;
     let world = World::new();
     let refusing = forwarding(&world, &kms, false).await;
-    let (refusal, _) = world.refused(&refusing, "CreateGrant", &grant_to(STRANGER)).await;
-    assert_eq!(refusal.kind(), ExceptionKind::UnsupportedOperation);
+    let mut unheard_of = json!({"KeyId": KEY, "Operations": ["Decrypt"]});
+    unheard_of["GranteeOfANewKind"] = json!(STRANGER);
+    for body in [grant_to(STRANGER), unheard_of] {
+        let (refusal, _) = world.refused(&refusing, "CreateGrant", &body).await;
+        assert_eq!(refusal.kind(), ExceptionKind::UnsupportedOperation);
+    }
     assert!(kms.sent().is_empty());
     let passing = forwarding(&world, &kms, true).await;
     world.forwarded(&passing, "CreateGrant", &grant_to(STRANGER)).await.unwrap();
