@@ -221,7 +221,7 @@ def test_an_alias_that_comes_back_to_a_key_of_the_principals_serves_again_long_b
 ):
     point(pair, callers, name, RED)
     point(pair, callers, name, BLUE)
-    # What is known of an alias is believed for a minute, but where it makes a request be refused for a second.
+    # What is known of an alias is believed for a minute, but where it makes a request be refused for five seconds.
     eventually(lambda: all(caller.since(pair.now)[-1] == BLUE for caller in callers))
     now = [len(caller.outcomes) for caller in callers]
     eventually(lambda: all(len(caller.outcomes) >= before + 10 for caller, before in zip(callers, now)))

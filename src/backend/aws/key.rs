@@ -9,8 +9,9 @@ use crate::aws::{AliasName, KeyArn, Tags};
 use crate::limits::Subject;
 use crate::policy::KeyFacts;
 
-/// For how long a key that makes requests be refused is not looked up again.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// For how long a key that makes requests be refused is not looked up again: as long, by default, as that there is none.
+/// Whoever may not use it can have it looked up so often, and others have to wait for that.
+const BELIEVED: Duration = Duration::from_secs(5);
 
 /// A key as its upstream described it.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl KeyView {
     }
 
     /// A request was refused for what this key is. Whoever comes next has it looked up again, in case that it was changed
-    /// since, or that the alias that led to it leads elsewhere; but not more often than once a second.
+    /// since, or that the alias that led to it leads elsewhere; but not more often than once in five seconds.
     pub(in crate::backend) fn doubt(&self) {
         if self.since.is_some_and(|since| since.elapsed() >= BELIEVED) {
             self.doubted.store(true, Ordering::Relaxed);
