@@ -6,8 +6,8 @@
 //!
 //! What the layers ask is pure, without sockets or configuration: [`sigv4`] verifies signatures, [`kms`] reads and
 //! writes the wire, [`policy`] judges, [`grants`] finds the grant that allows, [`limits`] counts, [`audit`] writes the
-//! record. The values they share are in [`aws`], spelled as AWS spells them; [`clock`], [`random`] and [`secret`] are
-//! what they stand on.
+//! record. The values they share are in [`aws`], spelled as AWS spells them; [`clock`], [`random`], [`secret`] and
+//! [`network`] are what they stand on.
 //!
 //! [`backend`] answers. [`backend::local`] is the KMS itself, with key material, cryptography and store;
 //! [`backend::aws`] is the way to one that has the keys, by a signature of the gateway's own.
@@ -37,6 +37,7 @@ pub mod kms;
 pub mod layers;
 pub mod limits;
 pub mod manual;
+pub mod network;
 pub mod policy;
 pub mod prehashed;
 pub mod private_file;

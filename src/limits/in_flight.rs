@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Network;
+use crate::network::Network;
 
 /// A body of this many bytes is one of the many: a data-key call with an encryption context.
 const SMALL_BODY: usize = 8 * 1024;

@@ -6,14 +6,12 @@
 
 mod bucket;
 mod in_flight;
-mod network;
 mod penalty;
 mod quotas;
 mod share;
 
 pub use bucket::Subject;
 pub use in_flight::{AwaitedBody, BodyReservation, InFlight, InFlightCaps, Overloaded, PeerAccount, RequestPlace};
-pub use network::Network;
 pub use penalty::PeerPenalty;
 pub use quotas::{Charge, Limits, Quota, Quotas, Throttled};
 pub use share::{Refused, UpstreamShares};

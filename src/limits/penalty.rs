@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Network;
 use crate::clock::{Clock, Timestamp};
+use crate::network::Network;
 
 /// Failures that cost no delay.
 const FREE: u32 = 5;
