@@ -8,6 +8,7 @@
 
 mod ending;
 mod served;
+mod sums;
 mod trail;
 
 use std::io::{self, IsTerminal};
@@ -152,7 +153,7 @@ struct App {
     phase: watch::Sender<Phase>,
     signals: Signals,
     backend: Served,
-    audit: Arc<Writer>,
+    audit: Arc<Recorder>,
     drain_timeout: Duration,
 }
 
@@ -163,15 +164,17 @@ impl App {
         let listening = Listening { gateway: listener.local_addr()?, admin: admin.local_addr()? };
         let clock = Clock::System;
         let audit = Arc::new(trail::open(config, &backend, &clock)?);
-        let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.regions, config.account);
+        let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.regions, config.account)
+            .with_unauthenticated_per_second(config.audit.unauthenticated_per_second);
+        let recorder = Arc::new(match console {
+            Some(console) => recorder.with_console(console),
+            None => recorder,
+        });
         backend.record_in(&audit);
         let shared = Shared {
             state: Arc::new(ArcSwap::from_pointee(Snapshot::new(config, listening.gateway, 0)?)),
             clock: clock.clone(),
-            recorder: Arc::new(match console {
-                Some(console) => recorder.with_console(console),
-                None => recorder,
-            }),
+            recorder: Arc::clone(&recorder),
             limits: Arc::new(ArcSwap::from_pointee(Limits::new(&config.limits))),
             penalty: Arc::new(PeerPenalty::new(clock)),
             request_timeout: config.server.request_timeout,
@@ -199,7 +202,7 @@ impl App {
             phase,
             signals,
             backend,
-            audit,
+            audit: recorder,
             drain_timeout: config.server.drain_timeout,
         })
     }
@@ -210,10 +213,11 @@ impl App {
             // The probes answer until the connections are closed.
             let _ = watched.wait_for(|phase| *phase >= Phase::Closing).await;
         };
-        let (audit, backend) = (Arc::clone(&self.audit), self.backend.watched());
+        let (audit, backend) = (Arc::clone(self.audit.writer()), self.backend.watched());
         let health = Health { phase: self.phase.subscribe(), audit, backend };
         let probes = tokio::spawn(admin::serve(self.admin, Arc::new(health), ended));
         let accepting = tokio::spawn(server::accept(self.listener, Arc::clone(&self.workers), self.phase.subscribe()));
+        tokio::spawn(sums::sum_up(Arc::clone(&self.audit)));
         self.signals.next().await;
         tracing::info!("draining");
         self.phase.send_replace(Phase::Draining);

@@ -1,5 +1,6 @@
 //! The end of the program, in the one order that loses no record: first the workers, whose requests are recorded when
-//! they are dropped; then the key store, whose changes are recorded when they are made; the audit log last.
+//! they are dropped; then the key store, whose changes are recorded when they are made; the audit log last, with what was
+//! counted and is not recorded yet.
 //!
 //! Each of them hangs if its disk does, so all of them together have one bound. What does not end within it is left
 //! behind, and the program fails instead of saying that all is well.
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{RunError, Served};
-use crate::audit::Writer;
+use crate::audit::Recorder;
 
 /// How often it is looked whether a thread has ended, and the least time that the audit log gets.
 const STEP: Duration = Duration::from_millis(5);
@@ -21,7 +22,7 @@ pub(super) struct Ending {
     pub(super) workers: Vec<JoinHandle<()>>,
     /// With this, and with the workers, its last owners go.
     pub(super) backend: Served,
-    pub(super) audit: Arc<Writer>,
+    pub(super) audit: Arc<Recorder>,
 }
 
 impl Ending {
@@ -79,11 +80,15 @@ async fn closed(backend: Served, until: Instant) -> bool {
 }
 
 /// Whether the audit log has everything by `until`.
-async fn drained(audit: Arc<Writer>, until: Instant) -> Result<(), RunError> {
+async fn drained(audit: Arc<Recorder>, until: Instant) -> Result<(), RunError> {
     let until = until.max(Instant::now() + 2 * STEP);
     let within = until.saturating_duration_since(Instant::now()).saturating_sub(STEP);
     // On a thread of its own: a file is written by whoever drains, and its disk may hang.
-    let drain = thread::Builder::new().name("draining".into()).spawn(move || audit.drain(within))?;
+    let drain = move || {
+        audit.sum_up();
+        audit.writer().drain(within)
+    };
+    let drain = thread::Builder::new().name("draining".into()).spawn(drain)?;
     match ended(drain, until).await {
         Some(Ok(drained)) => Ok(drained?),
         Some(Err(_)) | None => Err(RunError::Unended("the audit log")),
@@ -98,7 +103,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::aws::{Operation, Region};
+    use crate::audit::{Arrived, Writer};
+    use crate::aws::{Operation, Region, Regions};
     use crate::backend::local::LocalBackend;
     use crate::clock::Clock;
     use crate::kms::Input;
@@ -129,7 +135,8 @@ mod tests {
         let account = "111122223333".parse().unwrap();
         let root_key = directory.path().join("root.key");
         let backend = LocalBackend::open(directory.path(), &root_key, &[region()], account, &Clock::System).unwrap();
-        let audit = Writer::threaded(sink).unwrap();
+        let audit = Arc::new(Writer::threaded(sink).unwrap());
+        let audit = Recorder::new(audit, Clock::System, &Regions::new(region()), account);
         (directory, Ending { workers: Vec::new(), backend: Served::Local(Arc::new(backend)), audit: Arc::new(audit) })
     }
 
@@ -141,7 +148,7 @@ mod tests {
         let requester = crate::backend::local::Requester::of_test(caller, &[]);
         let Served::Local(local) = &ending.backend else { panic!("another backend") };
         let keys = local.resolve(&input, &caller.parse().unwrap(), &region()).unwrap();
-        let audit = Arc::clone(&ending.audit);
+        let audit = Arc::clone(ending.audit.writer());
         let done = move |_: Result<&_, &_>| {
             let _ = disk.recv();
             drop(audit.enqueue(b"made"));
@@ -161,6 +168,27 @@ mod tests {
         });
         ending.end(LATER).await.unwrap();
         assert_eq!(*memory.0.lock().unwrap(), b"made\n");
+    }
+
+    #[tokio::test]
+    async fn refusals_that_were_counted_are_recorded_before_the_end() {
+        let memory = Memory::default();
+        let (_directory, ending) = ending(memory.clone());
+        let arrived = Arrived {
+            request_id: "52fb127b-0fe5-42bb-8e5e-f560febde6b0",
+            at: Clock::System.now(),
+            peer: std::net::Ipv4Addr::LOCALHOST.into(),
+            tls: None,
+            host: None,
+            user_agent: None,
+            generation: 0,
+        };
+        while !ending.audit.has_sum() {
+            drop(ending.audit.open(arrived.clone()).unwrap());
+        }
+        ending.end(LATER).await.unwrap();
+        let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        assert!(text.lines().last().unwrap().contains("UnauthenticatedRefusals"), "{text}");
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use crate::config::{Audit, Backend, ChainSetting, Config, Content, SinkName};
 ///
 /// [`RunError::Audit`] and [`RunError::SigningKey`].
 pub(super) fn open(config: &Config, backend: &Served, clock: &Clock) -> Result<Writer, RunError> {
-    let Audit { file, stdout, required, durability, chain, rotation } = &config.audit;
+    let Audit { file, stdout, required, durability, chain, rotation, .. } = &config.audit;
     let standard_output = "standard output";
     let failed = |sink: &str| {
         let sink = sink.to_owned();

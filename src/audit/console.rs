@@ -22,6 +22,10 @@ pub fn line(record: &[u8]) -> Option<String> {
     let key = parameters.iter().find_map(|pointer| text(pointer)).or_else(|| text("/resources/0/ARN"));
     let principal = ["/userIdentity/arn", "/userIdentity/type", "/userIdentity/invokedBy"];
     let principal = principal.into_iter().find_map(text).map(resource);
+    let refusals = record.pointer("/additionalEventData/gateway/refusals/count").and_then(Value::as_u64);
+    if let Some(count) = refusals {
+        return Some(format!("{time}  {}  {count} more refused", plain(operation)));
+    }
     let mut line = format!("{time}  {}", plain(operation));
     for part in [key.map_or("-", resource), principal.unwrap_or("-"), &outcome(&record)] {
         let _ = write!(line, "  {}", plain(part));
@@ -88,6 +92,13 @@ mod tests {
             "requestParameters":{"keyId":"alias/orders"},"userIdentity":{"type":"Unknown"},
             "additionalEventData":{"gateway":{"latencyMicros":7}}}"#;
         assert_eq!(line(record).unwrap(), "18:22:41  Encrypt  alias/orders  Unknown  refused AccessDenied  7 µs");
+    }
+
+    #[test]
+    fn a_sum_of_refusals_is_a_line_with_their_number() {
+        let record = br#"{"eventTime":"2026-11-23T18:22:41Z","eventName":"UnauthenticatedRefusals",
+            "additionalEventData":{"gateway":{"refusals":{"count":340}}}}"#;
+        assert_eq!(line(record).unwrap(), "18:22:41  UnauthenticatedRefusals  340 more refused");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The facts of one request on their way to its record, shared by all who work on it.
 //!
 //! Each fact is set once, by the layer that learns it; setting it again changes nothing. The record is written
-//! exactly once: by [`Draft::finish`], or when the last owner ends, whatever ended it.
+//! exactly once: by [`Draft::finish`], or when the last owner ends, whatever ended it. Instead of a record, a refusal of
+//! one whom nobody authenticated may be one more in a sum.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,8 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 
+use super::record::HUNG_UP;
+use super::refusals::Refusal;
 use super::writer::{Place, Ticket};
-use super::{Recorder, json};
+use super::{Recorder, identity, json};
 use crate::aws::{GrantId, KeyMaterialId, ServedRegion};
 use crate::clock::Timestamp;
 
@@ -120,7 +123,7 @@ pub(super) struct Learnt {
     pub(super) operation: Option<(&'static str, bool)>,
     /// Until it is learnt, the gateway's own is recorded.
     pub(super) region: Option<ServedRegion>,
-    pub(super) user_identity: Option<Arc<str>>,
+    pub(super) caller: Option<Caller>,
     pub(super) request_parameters: Option<String>,
     pub(super) response_elements: Option<String>,
     pub(super) resources: [Option<Arc<str>>; RESOURCES],
@@ -131,6 +134,14 @@ pub(super) struct Learnt {
     pub(super) limiter: Option<&'static str>,
     pub(super) detail: Option<String>,
     pub(super) outcome: Option<Outcome>,
+}
+
+/// Who asks, as the member `userIdentity` has it.
+pub(super) enum Caller {
+    /// A principal whose signature was verified.
+    Authenticated(Arc<str>),
+    /// Nobody knows: what the request says of it is a claim.
+    Unproven(Arc<str>),
 }
 
 /// What an upstream knows the request by.
@@ -178,10 +189,14 @@ impl Draft {
         self.0.learnt().region.get_or_insert(region);
     }
 
-    /// Who asks: what [`user_identity`](super::user_identity) made, or
-    /// [`unknown_identity`](super::unknown_identity) where nobody was authenticated.
-    pub fn user_identity(&self, identity: Arc<str>) {
-        self.0.learnt().user_identity.get_or_insert(identity);
+    /// Who asks, by a signature that was verified: what [`user_identity`](super::user_identity) made.
+    pub fn authenticated(&self, identity: Arc<str>) {
+        self.0.learnt().caller.get_or_insert(Caller::Authenticated(identity));
+    }
+
+    /// Who asks was not authenticated; `claimed` is the access key id that the request names.
+    pub fn unproven(&self, claimed: Option<&str>) {
+        self.0.learnt().caller.get_or_insert_with(|| Caller::Unproven(identity::unknown_identity(claimed)));
     }
 
     /// The request's parameters: a JSON object without plaintext, blobs or tokens.
@@ -261,8 +276,9 @@ impl Draft {
         self.0.learnt().outcome.is_some()
     }
 
-    /// Queues the record as it is now; the answer may leave once the ticket resolves. `None` if it was done
-    /// before. What later owners still learn is not recorded.
+    /// Queues the record as it is now; the answer may leave once the ticket resolves. `None` if there is nothing to
+    /// wait for: it was done before, or the request is counted and not recorded. What later owners still learn is not
+    /// recorded.
     #[must_use]
     pub fn finish(&self) -> Option<Ticket> {
         self.0.finish()
@@ -282,7 +298,30 @@ impl Facts {
 
     fn finish(&self) -> Option<Ticket> {
         let first = !self.finished.swap(true, Ordering::AcqRel);
-        first.then(|| self.recorder.record(self))
+        if first { self.recorder.record(self) } else { None }
+    }
+}
+
+impl Learnt {
+    /// `userIdentity`, as it is written.
+    pub(super) fn user_identity(&self) -> &str {
+        match &self.caller {
+            Some(Caller::Authenticated(identity) | Caller::Unproven(identity)) => identity,
+            None => identity::UNKNOWN,
+        }
+    }
+
+    /// That the request was refused or given up before anybody was authenticated, if so it was.
+    pub(super) fn refusal(&self, peer: IpAddr, at: Timestamp) -> Option<Refusal> {
+        if let Some(Caller::Authenticated(_)) = self.caller {
+            return None;
+        }
+        let code = match &self.outcome {
+            Some(Outcome::Succeeded) => return None,
+            Some(Outcome::Failed { code, .. }) => code.clone(),
+            None => HUNG_UP.into(),
+        };
+        Some(Refusal { code, peer, at })
     }
 }
 

@@ -49,8 +49,7 @@ pub fn user_identity(arn: &str, unique_id: &str, access_key_id: &str, created: O
 }
 
 /// The identity of a caller who is not authenticated; `claimed` is the access key id that the request names.
-#[must_use]
-pub fn unknown_identity(claimed: Option<&str>) -> Arc<str> {
+pub(super) fn unknown_identity(claimed: Option<&str>) -> Arc<str> {
     let Some(claimed) = claimed else { return UNKNOWN.into() };
     let mut object = Object::new();
     object.text("type", "Unknown");

@@ -1,4 +1,4 @@
-//! The record of what the gateway itself has done: a checkpoint, a line repaired. In the shape of CloudTrail's
+//! The record of what the gateway itself has done: a checkpoint, a line repaired, refusals summed up. In the shape of CloudTrail's
 //! `AwsServiceEvent`, so that what reads CloudTrail reads past it; `eventSource` tells it from what KMS does.
 
 use std::io::Write;
@@ -29,7 +29,7 @@ impl Origin {
         // Nothing in these has to be escaped, and a vector takes whatever is written to it.
         let _ = write!(
             out,
-            r#"{{"eventVersion":"1.11","userIdentity":{{"accountId":"{account}","invokedBy":"kmsgate"}},"eventTime":"{time}","eventSource":"kmsgate","eventName":"{name}","awsRegion":"{region}","sourceIPAddress":"kmsgate","userAgent":"kmsgate","requestParameters":null,"responseElements":null,"eventID":"{id}","readOnly":false,"resources":[],"eventType":"AwsServiceEvent","managementEvent":true,"recipientAccountId":"{account}","eventCategory":"Management","additionalEventData":{{"gateway":{{"#
+            r#"{{"eventVersion":"1.11","userIdentity":{{"accountId":"{account}","invokedBy":"kmsgate"}},"eventTime":"{time}","eventSource":"kmsgate","eventName":"{name}","awsRegion":"{region}","sourceIPAddress":"kmsgate","userAgent":"kmsgate","requestParameters":null,"responseElements":null,"eventID":"{id}","readOnly":true,"resources":[],"eventType":"AwsServiceEvent","managementEvent":true,"recipientAccountId":"{account}","eventCategory":"Management","additionalEventData":{{"gateway":{{"#
         );
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::draft::{Additional, Facts, Learnt, Outcome, Reason, UpstreamId};
-use super::{identity, json};
+use super::json;
 use crate::aws::{AccountId, Arn, Regions};
 use crate::clock::Timestamp;
 
@@ -62,7 +62,7 @@ impl Scratch {
         let (out, learnt) = (&mut self.line, facts.learnt());
         let (operation, read_only) = learnt.operation.unwrap_or((NO_OPERATION, true));
         out.extend_from_slice(br#"{"eventVersion":"1.11","userIdentity":"#);
-        json::fragment(out, learnt.user_identity.as_deref().unwrap_or(identity::UNKNOWN));
+        json::fragment(out, learnt.user_identity());
         out.extend_from_slice(self.second_text.as_bytes());
         out.extend_from_slice(operation.as_bytes());
         out.extend_from_slice(br#"","awsRegion":""#);

@@ -1,16 +1,19 @@
-//! Opens drafts and turns finished ones into lines for the writer, and for the console where there is one.
+//! Opens drafts and turns finished ones into lines for the writer, and for the console where there is one; or counts them,
+//! and turns the counts into lines.
 
 use std::cell::RefCell;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::console;
 use super::draft::{Arrived, Draft, Facts};
-use super::own_event::NO_ID;
+use super::own_event::{NO_ID, Origin};
 use super::record::{CLOSED, Scratch, Site};
+use super::refusals::{Refusals, UNAUTHENTICATED_PER_SECOND};
 use super::writer::{Ticket, Unwritable, Writer};
 use crate::aws::{AccountId, Regions};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -22,6 +25,8 @@ pub struct Recorder {
     console: Option<Writer>,
     clock: Clock,
     site: Site,
+    own: Origin,
+    refusals: Refusals,
 }
 
 impl Recorder {
@@ -29,7 +34,14 @@ impl Recorder {
     /// `account`.
     #[must_use]
     pub fn new(writer: Arc<Writer>, clock: Clock, regions: &Regions, account: AccountId) -> Self {
-        Self { writer, console: None, clock, site: Site::new(regions, account) }
+        Self {
+            writer,
+            console: None,
+            clock,
+            site: Site::new(regions, account),
+            own: Origin { region: regions.own().clone(), account },
+            refusals: Refusals::new(UNAUTHENTICATED_PER_SECOND),
+        }
     }
 
     /// Also writes each record as one readable line to `console`. Nothing waits for it, and nothing is refused
@@ -37,6 +49,14 @@ impl Recorder {
     #[must_use]
     pub fn with_console(mut self, console: Writer) -> Self {
         self.console = Some(console);
+        self
+    }
+
+    /// Records that many refusals of unauthenticated requests one by one each second, in place of
+    /// [`UNAUTHENTICATED_PER_SECOND`].
+    #[must_use]
+    pub fn with_unauthenticated_per_second(mut self, per_second: NonZeroU32) -> Self {
+        self.refusals = Refusals::new(per_second);
         self
     }
 
@@ -56,17 +76,47 @@ impl Recorder {
         &self.writer
     }
 
-    pub(super) fn record(&self, facts: &Facts) -> Ticket {
+    /// Whether refusals were counted that no record tells of yet.
+    #[must_use]
+    pub fn has_sum(&self) -> bool {
+        self.refusals.has_sum()
+    }
+
+    /// Records the refusals that were counted since the last time, if there were any. Call it each second, and once when
+    /// no request can come any more, before the writer is drained. May wait for the disk.
+    pub fn sum_up(&self) {
+        let queued = self.refusals.hand_over(|sum| {
+            let mut line = Vec::new();
+            self.own.event(&mut line, "UnauthenticatedRefusals", self.clock.now());
+            sum.render(&mut line);
+            self.show(&line);
+            self.writer.enqueue(&line)
+        });
+        // Nobody waits for this ticket: dropping it writes the record.
+        drop(queued);
+    }
+
+    /// Queues the record of `facts`, or counts it; `None`: then there is nothing to wait for.
+    pub(super) fn record(&self, facts: &Facts) -> Option<Ticket> {
         let now = self.clock.now();
+        let refusal = facts.learnt().refusal(facts.peer, now);
+        let unauthenticated = refusal.is_some();
+        if refusal.is_some_and(|refusal| self.refusals.is_summed(refusal, self.writer.written())) {
+            return None;
+        }
+        let ticket = self.enqueue(facts, now);
+        if let Some(number) = ticket.number().filter(|_| unauthenticated) {
+            self.refusals.queued(number);
+        }
+        Some(ticket)
+    }
+
+    fn enqueue(&self, facts: &Facts, now: Timestamp) -> Ticket {
         // Without random bytes nothing was answered either; the record is worth more than its id.
         let event_id = crate::random::uuid_bytes().unwrap_or(NO_ID);
         let write = |scratch: &mut Scratch| {
             let line = scratch.render(facts, &self.site, now, &event_id);
-            if let Some(console) = &self.console
-                && let Some(text) = console::line(&[line, CLOSED].concat())
-            {
-                drop(console.enqueue(text.as_bytes()));
-            }
+            self.show(line);
             self.writer.enqueue(line)
         };
         // While a thread ends its locals may be gone before the last draft.
@@ -74,6 +124,15 @@ impl Recorder {
         match shared {
             Ok(Ok(ticket)) => ticket,
             _ => write(&mut Scratch::default()),
+        }
+    }
+
+    /// Writes a record that is open to the console, where there is one.
+    fn show(&self, open: &[u8]) {
+        if let Some(console) = &self.console
+            && let Some(text) = console::line(&[open, CLOSED].concat())
+        {
+            drop(console.enqueue(text.as_bytes()));
         }
     }
 }

@@ -193,7 +193,7 @@ impl Writer {
     pub fn enqueue(&self, line: &[u8]) -> Ticket {
         match self.queue_up(line, LAST_BYTES) {
             Some(number) if !self.shared.queued => Ticket::new(&self.shared, number),
-            Some(_) => Ticket::resolved(&self.shared),
+            Some(number) => Ticket::resolved(&self.shared, number),
             None => {
                 let lost = self.lost();
                 if lost.is_power_of_two() {

@@ -1,10 +1,11 @@
 //! `[audit]`: where records go, when an answer may leave, and how the trail is made tamper-evident.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::upstreams::Noted;
-use crate::audit::{Durability, Rotation};
+use crate::audit::{Durability, Rotation, UNAUTHENTICATED_PER_SECOND};
 use crate::faults::{Section, Value};
 
 /// What is not yet signed can be changed unseen, so no longer than this.
@@ -16,6 +17,8 @@ const ROTATION_BYTES: u64 = 256 * 1024 * 1024;
 const SMALLEST_ROTATION_BYTES: u64 = 64 * 1024;
 const LARGEST_ROTATION_BYTES: u64 = 1 << 40;
 const LONGEST_ROTATION_HOURS: u64 = 24 * 366;
+/// For tests that ask for each record. At 900 bytes each, 10,000 refusals a second would fill 800 GB a day.
+const MOST_UNAUTHENTICATED: u64 = 10_000;
 const WHAT_TO_WRITE: &str = "write records or checkpoints";
 
 /// The audit trail.
@@ -33,6 +36,8 @@ pub struct Audit {
     pub chain: Option<ChainSetting>,
     /// When another file is begun.
     pub rotation: Option<Rotation>,
+    /// How many refusals of unauthenticated requests are recorded one by one each second; the others are summed up.
+    pub unauthenticated_per_second: NonZeroU32,
 }
 
 /// What a sink gets.
@@ -70,6 +75,7 @@ pub(super) fn audit(section: &Section<'_>) -> Option<Audit> {
     let durability = section.get("durability").map_or(Some(Durability::default()), |value| durability(&value));
     let chain = chain(section);
     let rotation = rotation(&section.section("rotation"), file.is_some());
+    let unauthenticated_per_second = unauthenticated_per_second(section);
     section.end();
 
     let file = file.map(|file| file.ok_or(Noted)).transpose().ok()?;
@@ -92,7 +98,13 @@ pub(super) fn audit(section: &Section<'_>) -> Option<Audit> {
         durability: durability?,
         chain: chain.ok()?,
         rotation: rotation.ok()?,
+        unauthenticated_per_second: unauthenticated_per_second?,
     })
+}
+
+fn unauthenticated_per_second(section: &Section<'_>) -> Option<NonZeroU32> {
+    let Some(value) = section.get("unauthenticated_per_second") else { return Some(UNAUTHENTICATED_PER_SECOND) };
+    NonZeroU32::new(u32::try_from(value.number(1..=MOST_UNAUTHENTICATED)?).ok()?)
 }
 
 fn file(value: &Value<'_>) -> Option<PathBuf> {

@@ -57,6 +57,7 @@ fn the_least_configuration_has_the_defaults_of_the_design() {
     let Audit { file, stdout, required, durability, .. } = &config.audit;
     assert_eq!((file, *stdout, *required), (&None, Some(Content::Records), SinkName::Stdout));
     assert_eq!(*durability, Durability::Written);
+    assert_eq!(config.audit.unauthenticated_per_second.get(), 10);
     assert_eq!(config.limits, Quotas::default());
     let server = &config.server;
     assert_eq!(server.head_read_timeout.as_secs(), 5);

@@ -1,6 +1,7 @@
 //! Opens the one record of a request, and lets its answer go only once the record is written.
 //!
-//! Architecture invariant: no answer to a request that was read leaves before its record is in the kernel.
+//! Architecture invariant: no answer to a request that was read leaves before its record is in the kernel, but for
+//! refusals of the unauthenticated that are counted instead.
 
 use std::borrow::Cow;
 use std::future::Future;

@@ -17,7 +17,6 @@ use http_body::Body;
 use tower::{Layer, Service};
 
 use super::{Inner, Lazily, Received};
-use crate::audit::unknown_identity;
 use crate::aws::{Operation, ServedRegion};
 use crate::credentials::AccessKey;
 use crate::error::{BodyFault, Error};
@@ -129,7 +128,7 @@ impl AuthenticateLayer {
         let expected = Expected { regions: &snapshot.regions, service: "kms", hosts: &snapshot.accepted_hosts };
         let claim = Claim::read(&context.headers, &expected, context.received_at).inspect_err(|_| {
             // Whose clock is off, say: the record names the key as a claim.
-            context.draft.user_identity(unknown_identity(sigv4::claimed_access_key_id(&context.headers)));
+            context.draft.unproven(sigv4::claimed_access_key_id(&context.headers));
         })?;
         let region = claim.region();
         context.draft.region(region);
@@ -138,7 +137,7 @@ impl AuthenticateLayer {
         // Until the signature is verified the access key is a claim.
         let claimed = claim.access_key_id();
         let unproven = |error: Error| {
-            context.draft.user_identity(unknown_identity(Some(claimed)));
+            context.draft.unproven(Some(claimed));
             error
         };
         if known.is_none() && !snapshot.uniform_errors {
@@ -152,7 +151,7 @@ impl AuthenticateLayer {
         let Some(access_key) = known else {
             return Err(unproven(sigv4::Error::Mismatch("the access key is not known".into()).into()));
         };
-        context.draft.user_identity(Arc::clone(&access_key.user_identity));
+        context.draft.authenticated(Arc::clone(&access_key.user_identity));
         Ok(Signed { access_key: Arc::clone(access_key), region, body, held, verified })
     }
 

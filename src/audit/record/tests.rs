@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::{Arrived, Draft, Reason, Recorder, TlsDetails, Writer, unknown_identity, user_identity};
+use crate::audit::{Arrived, Draft, Reason, Recorder, TlsDetails, Writer, user_identity};
 use crate::clock::{Clock, ManualClock};
 
 const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -86,7 +86,7 @@ fn data_key_request(draft: &Draft) {
     let session = "arn:aws:sts::111122223333:assumed-role/orders/orders-7c9f";
     let created = Timestamp::parse_basic("20261123T170001Z");
     draft.operation("GenerateDataKeyWithoutPlaintext", true);
-    draft.user_identity(user_identity(session, "AROAEXAMPLEID", "ASIAEXAMPLEKEYID0001", created));
+    draft.authenticated(user_identity(session, "AROAEXAMPLEID", "ASIAEXAMPLEKEYID0001", created));
     let parameters = r#"{"keyId":"alias/orders","keySpec":"AES_256","encryptionContext":{"Project":"Alpha"}}"#;
     draft.request_parameters(parameters.to_owned());
     draft.resource(KEY);
@@ -246,7 +246,7 @@ fn whoever_is_not_authenticated_is_recorded_as_unknown() {
     drop(draft);
     let draft = fixture.open();
     draft.operation("Decrypt", true);
-    draft.user_identity(unknown_identity(Some("AKIAIOSFODNN7EXAMPLE")));
+    draft.unproven(Some("AKIAIOSFODNN7EXAMPLE"));
     draft.failed("UnrecognizedClientException", Some("The security token included in the request is invalid."));
     drop(draft);
     let [nobody, claimed] = &fixture.records()[..] else { panic!("two records") };
@@ -407,7 +407,7 @@ proptest! {
         arrived.peer = peer;
         let draft = fixture.recorder.open(arrived).unwrap();
         if present[2] {
-            draft.user_identity(user_identity(arn, policy, detail, None));
+            draft.authenticated(user_identity(arn, policy, detail, None));
             draft.resource(arn.as_str());
             draft.resource(policy.as_str());
         }

@@ -35,8 +35,13 @@ impl Ticket {
     }
 
     /// Of a line that nobody has to wait for.
-    pub(super) fn resolved(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), number: 0, step: Step::Resolved, timer: None }
+    pub(super) fn resolved(shared: &Arc<Shared>, number: u64) -> Self {
+        Self { shared: Arc::clone(shared), number, step: Step::Resolved, timer: None }
+    }
+
+    /// The record's number, to compare with [`Writer::written`](super::Writer::written); `None` if it was given up.
+    pub(in crate::audit) fn number(&self) -> Option<u64> {
+        (self.number != u64::MAX).then_some(self.number)
     }
 
     /// Gives up when the sink has stalled; the line stays queued. Only who waits for another thread comes here.

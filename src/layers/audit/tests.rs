@@ -117,6 +117,26 @@ async fn an_answer_waits_until_its_record_is_written() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_is_counted_and_not_recorded_is_answered_at_once() {
+    let world = World::new();
+    // Nothing is written before the end of the test.
+    let (open, layer) = gated(&world);
+    let refusal = || Exception::access_denied("before anybody was authenticated");
+    let mut service = layer.layer(service_fn(|_: Audited<()>| async { Err(refusal().into()) }));
+    let mut waiting = Vec::new();
+    let answered = (0..1_000).find_map(|_| {
+        let mut answer = Box::pin(service.call(world.held(request())));
+        let answered = (&mut answer).now_or_never();
+        waiting.push(answer);
+        answered
+    });
+    let error = answered.expect("beyond the rate nobody waits").unwrap_err();
+    assert_eq!(error.exception().as_ref(), &refusal());
+    assert!(layer.recorder.has_sum() && waiting.len() > 1);
+    drop(open);
+}
+
+#[tokio::test]
 async fn what_cannot_be_recorded_is_not_answered() {
     let world = World::new();
     world.sink.break_down(true);

@@ -57,7 +57,9 @@ pub(super) async fn released_afresh(
     let told = [of_answer(source, source_key), of_answer(main, key)];
     // Whatever comes of the rest, KMS has used them.
     for (_, key) in told.iter().flatten() {
-        if let Ok(key) = key && !keys.iter().any(|judged| judged.key.arn() == key) {
+        if let Ok(key) = key
+            && !keys.iter().any(|judged| judged.key.arn() == key)
+        {
             context.draft.resource(key);
         }
     }

@@ -192,7 +192,10 @@ impl Transport {
         bounds: Bounds,
     ) -> Result<Response<Bytes>, Failure> {
         let (head, body) = answer.into_parts();
-        let body = timer.bound(bounds.deadline, collect(body, bounds.answer_bytes)).await.unwrap_or_else(|_| Err(late(false)))?;
+        let body = timer
+            .bound(bounds.deadline, collect(body, bounds.answer_bytes))
+            .await
+            .unwrap_or_else(|_| Err(late(false)))?;
         self.idle.put(connection, Instant::now());
         Ok(Response::from_parts(head, body))
     }
