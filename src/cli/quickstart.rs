@@ -358,6 +358,8 @@ accept_unknown_principals = true
 
 [audit]
 file = "audit.jsonl"
+# Only this machine reaches it: whoever looks for a fault of theirs finds each refusal, signed or not.
+unauthenticated_per_second = 1000
 
 [server]
 # A program on a laptop should end when it is told to.

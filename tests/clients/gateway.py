@@ -273,6 +273,7 @@ SETTINGS = {
     "backend": 'kind = "local"\ndata_dir = "store"',
     "policies": "",
     "grants": "",
+    "audit": "",
     "limits": "",
     "server": "",
 }
@@ -303,6 +304,7 @@ directory = "policies"
 
 [audit]
 file = "audit.jsonl"
+{audit}
 
 [limits]
 {limits}
