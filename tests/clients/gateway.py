@@ -9,6 +9,8 @@ import re
 import signal
 import subprocess
 import threading
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +64,11 @@ class Gateway:
     # What clients check its certificate by, if it has one.
     ca_file = None
 
-    def __init__(self, command, audit_file, under=(), environment=None):
+    def __init__(self, command, audit_file, under=(), environment=None, stdout=None):
         """`under` is a command that runs the program in its own place, with limits or rights of its own.
 
-        `environment` is what its environment has beside this program's own.
+        `environment` is what its environment has beside this program's own. `stdout` is a pipe that its standard output
+        goes to; without one, what it writes there is read and kept.
         """
         self.audit_file = audit_file
         self.endpoint = None
@@ -74,12 +77,12 @@ class Gateway:
             [*under, PROGRAM, *command],
             env=os.environ | (environment or {}),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         # What a failed test leaves behind.
         atexit.register(self.process.kill)
-        self.stdout, self.stderr = Lines(self.process.stdout), Lines(self.process.stderr)
+        self.stdout, self.stderr = stdout or Lines(self.process.stdout), Lines(self.process.stderr)
 
     @classmethod
     def quickstart(cls, data_dir, policy=None, under=(), more=(), listen="127.0.0.1:0"):
@@ -97,18 +100,18 @@ class Gateway:
         return gateway
 
     @classmethod
-    def serve(cls, directory, principals, documents=(), environment=None, log="info", **settings):
+    def serve(cls, directory, principals, documents=(), environment=None, log="info", run=(), **settings):
         """Serves with an access key for each of `principals`; those that are names alone are allowed everything.
 
-        `documents` are policies by their names, `log` is what is logged, `settings` are lines for sections of the
-        configuration.
+        `documents` are policies by their names, `log` is what is logged, `run` is how the program is run beside that (see
+        `__init__`), `settings` are lines for sections of the configuration.
         """
         files = ServeFiles(directory, **settings)
         for name, document in dict(documents).items():
             (directory / f"policies/{name}.json").write_text(json.dumps(document))
         keys = {name: files.access_key(name) for name in principals}
         command = ["--log", log, "serve", "--config", files.config]
-        gateway = cls(command, directory / "audit.jsonl", environment=environment)
+        gateway = cls(command, directory / "audit.jsonl", environment=environment, **dict(run))
         gateway.keys = keys
         for key in keys.values():
             gateway.keep_secret(key.secret)
@@ -138,6 +141,15 @@ class Gateway:
         for place, text in {"standard error": log, "the audit file": audit}.items():
             assert b"Signature=" not in text, f"a signature in {place}"
             assert not any(secret in text for secret in self.secrets), f"a secret in {place}"
+
+    def unready(self):
+        """Why the gateway is not ready; nothing when it is."""
+        try:
+            urllib.request.urlopen(f"{self.admin}/readyz", timeout=PATIENCE).close()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.read().decode()
+        return ""
 
     def keep_secret(self, secret):
         """Looks for `secret`, in any encoding, in all that the program has written when it ends."""
@@ -273,7 +285,7 @@ SETTINGS = {
     "backend": 'kind = "local"\ndata_dir = "store"',
     "policies": "",
     "grants": "",
-    "audit": "",
+    "audit": 'file = "audit.jsonl"',
     "limits": "",
     "server": "",
 }
@@ -303,7 +315,6 @@ directory = "policies"
 {grants}
 
 [audit]
-file = "audit.jsonl"
 {audit}
 
 [limits]

@@ -3,7 +3,6 @@
 import collections
 import re
 import time
-import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -42,15 +41,6 @@ class InFront(Gateway):
             if name in environment:
                 gateway.keep_secret(environment[name])
         return gateway
-
-    def unready(self):
-        """Why the gateway is not ready; nothing when it is."""
-        try:
-            urllib.request.urlopen(f"{self.admin}/readyz", timeout=PATIENCE).close()
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.read().decode()
-        return ""
 
     def wait_until_ready(self):
         wait_for(lambda: not self.unready(), self.unready)

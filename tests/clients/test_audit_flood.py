@@ -12,6 +12,7 @@ from itertools import count
 import pytest
 from direct import Direct
 from gateway import PATIENCE, AccessKey, Gateway
+from in_front import wait_for
 from wire import connect, signed, start
 
 # What `audit.unauthenticated_per_second` is by default, and how many seconds' worth may come at once.
@@ -41,7 +42,7 @@ def test_a_flood_is_counted_exactly_and_fills_no_disk_while_signed_requests_are_
         sent[code] += more
     client.end()
     # What is counted is written by itself, within a second or so.
-    eventually(lambda: counted(whole(gateway)) == sent)
+    wait_for(lambda: counted(whole(gateway)) == sent)
 
     code, more = flood_of_heads(gateway, 2_000)
     sent[code] += more
@@ -95,7 +96,7 @@ def test_thousands_who_send_no_body_neither_keep_signed_requests_out_nor_fill_th
             answered.append(request_id)
     for connection in held:
         connection.close()
-    eventually(lambda: counted(whole(gateway)).total() == SLOW_SENDERS)
+    wait_for(lambda: counted(whole(gateway)).total() == SLOW_SENDERS)
     gateway.stop()
     codes = counted(gateway.records())
     assert codes.total() == SLOW_SENDERS
@@ -231,9 +232,3 @@ def assert_each_recorded(gateway, request_ids):
     recorded = Counter(record.get("requestID") for record in gateway.records())
     assert request_ids and {recorded[request_id] for request_id in request_ids} == {1}
 
-
-def eventually(true):
-    until = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < until, "not in time"
-        time.sleep(0.1)
