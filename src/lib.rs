@@ -7,7 +7,7 @@
 //! What the layers ask is pure, without sockets or configuration: [`sigv4`] verifies signatures, [`kms`] reads and
 //! writes the wire, [`policy`] judges, [`grants`] finds the grant that allows, [`limits`] counts, [`audit`] writes the
 //! record. The values they share are in [`aws`], spelled as AWS spells them; [`clock`], [`random`], [`secret`] and
-//! [`network`] are what they stand on.
+//! [`network`] and [`client_tls`] are what they stand on.
 //!
 //! [`backend`] answers. [`backend::local`] is the KMS itself, with key material, cryptography and store;
 //! [`backend::aws`] is the way to one that has the keys, by a signature of the gateway's own.
@@ -25,6 +25,7 @@ pub mod audit;
 pub mod aws;
 pub mod backend;
 pub mod cli;
+pub mod client_tls;
 pub mod clock;
 pub mod config;
 pub mod credentials;

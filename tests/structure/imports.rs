@@ -9,7 +9,7 @@ use crate::source::{code, files, root};
 const ROWS: &[&[&str]] = &[
     // What everything may use.
     &["hexadecimal", "network", "prehashed"],
-    &["clock", "secret", "random", "faults", "aws"],
+    &["clock", "secret", "random", "faults", "client_tls", "aws"],
     &["private_file"],
     // The parts that decide, each by itself.
     &["kms", "policy", "grants", "limits", "audit"],

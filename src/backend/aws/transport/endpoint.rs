@@ -10,7 +10,7 @@ use http::uri::Scheme;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::tls::{self, InvalidAuthorities};
+use crate::client_tls::{self, InvalidAuthorities};
 
 /// An upstream's address. Cheap to clone; every clone shares one memory of TLS sessions.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl Endpoint {
         let security = match default_port {
             443 => {
                 let name = ServerName::try_from(bare(&host).to_owned()).map_err(|_| InvalidEndpoint::Authority)?;
-                Security::Tls(name, tls::client_config(ca_file)?)
+                Security::Tls(name, client_tls::client_config(ca_file)?)
             }
             _ if is_loopback(&host) => Security::Loopback,
             _ => return Err(InvalidEndpoint::Plaintext(host.into())),

@@ -32,7 +32,6 @@ mod failure;
 mod pool;
 mod proxy;
 mod timer;
-mod tls;
 
 use std::future::Future;
 use std::pin::{Pin, pin};

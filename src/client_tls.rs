@@ -1,7 +1,8 @@
-//! TLS as this gateway speaks it to an upstream: 1.2 or 1.3, a certificate that is checked, HTTP/1.1 above it.
+//! TLS as this gateway speaks it to others, upstreams and collectors: 1.2 or 1.3, a certificate that is checked,
+//! HTTP/1.1 above it.
 //!
 //! The key exchange that it asks for first is X25519MLKEM768, which what is recorded today does not give away to the
-//! computers of later: rustls has it first with its feature `prefer-post-quantum`, and a test here holds it to that.
+//! computers of later: rustls has it first with its feature `prefer-post-quantum`, and a test of `backend::aws` holds it to that.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,19 +20,26 @@ const CA_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// There is no authority that a certificate could be of.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InvalidAuthorities {
+pub enum InvalidAuthorities {
+    /// The file is not there, or not for this user.
     #[error("`{0}` cannot be read: {1}")]
     Unread(Box<str>, #[source] io::Error),
+    /// The file is no bundle of certificates, however many.
     #[error("`{0}` is larger than {CA_FILE_BYTES} bytes")]
     TooLarge(Box<str>),
+    /// A block of the file has a beginning and nothing sensible behind it.
     #[error("`{0}` is no PEM: {1}")]
     NoPem(Box<str>, #[source] pem::Error),
+    /// A block of the file cannot be a trust anchor.
     #[error("`{0}` holds what is no certificate: {1}")]
     NoCertificate(Box<str>, #[source] rustls::Error),
+    /// The file has no block of a certificate.
     #[error("`{0}` holds no certificate")]
     Empty(Box<str>),
+    /// The system trusts nobody, or nobody whose certificate can be read.
     #[error("the system has no certificate authorities: {0}")]
     NoneOfTheSystem(String),
+    /// rustls has no use for what it was given.
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
@@ -40,7 +48,7 @@ pub(crate) enum InvalidAuthorities {
 ///
 /// Where the system has them, `rustls-native-certs` knows; it goes by `SSL_CERT_FILE` and `SSL_CERT_DIR` too, as OpenSSL
 /// does.
-pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, InvalidAuthorities> {
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, InvalidAuthorities> {
     let roots = match ca_file {
         Some(file) => of_file(file)?,
         None => of_the_system()?,
