@@ -24,11 +24,11 @@ pub fn line(record: &[u8]) -> Option<String> {
     let principal = principal.into_iter().find_map(text).map(resource);
     let refusals = record.pointer("/additionalEventData/gateway/refusals/count").and_then(Value::as_u64);
     if let Some(count) = refusals {
-        return Some(format!("{time}  {}  {count} more refused", plain(operation)));
+        return Some(format!("{time}  {}  {count} more refused", plain(operation, PART_CAP)));
     }
-    let mut line = format!("{time}  {}", plain(operation));
+    let mut line = format!("{time}  {}", plain(operation, PART_CAP));
     for part in [key.map_or("-", resource), principal.unwrap_or("-"), &outcome(&record)] {
-        let _ = write!(line, "  {}", plain(part));
+        let _ = write!(line, "  {}", plain(part, PART_CAP));
     }
     if let Some(micros) = record.pointer("/additionalEventData/gateway/latencyMicros").and_then(Value::as_u64) {
         let _ = write!(line, "  {micros} µs");
@@ -61,8 +61,9 @@ fn resource(text: &str) -> &str {
     crate::aws::Arn::parse(text).map_or(text, |arn| arn.resource)
 }
 
-fn plain(text: &str) -> String {
-    text.chars().filter(|letter| !steers_terminal(*letter)).take(PART_CAP).collect()
+/// The first `cap` characters of `text` that a terminal only shows.
+pub(super) fn plain(text: &str, cap: usize) -> String {
+    text.chars().filter(|letter| !steers_terminal(*letter)).take(cap).collect()
 }
 
 /// Whether a terminal acts on it, or reorders or hides the text around it.

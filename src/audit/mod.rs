@@ -17,6 +17,7 @@ mod json;
 pub mod line_end;
 mod log_file;
 mod open;
+pub mod otlp;
 mod own_event;
 pub mod reading;
 mod record;
