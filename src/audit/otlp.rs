@@ -157,7 +157,7 @@ impl Exporter {
             return Err(left);
         }
         let answer = self.send(self.requests.request(batch, now))?;
-        let judged = answer.judge(batch.iter().filter(|byte| **byte == b'\n').count());
+        let judged = answer.judge(memchr::memchr_iter(b'\n', batch).count());
         let now = self.clock.now();
         self.pause = judged.as_ref().err().and_then(|failure| {
             let reason = failure.to_string().into();

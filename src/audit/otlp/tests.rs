@@ -94,7 +94,7 @@ fn whole_lines_are_sent_and_counted_once_they_are_acknowledged() {
 #[test]
 fn many_lines_are_sent_with_several_requests() {
     let server = Server::start(|_| taken());
-    let lines: String = (0..1300).map(|number| format!("line {number}\n")).collect();
+    let lines = (0..1300).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n") + "\n";
     exporter(&server).write_all(lines.as_bytes()).unwrap();
     let requests = server.requests.lock().unwrap();
     let counts: Vec<_> = requests.iter().map(|(_, body)| bodies(body).len()).collect();
@@ -178,7 +178,7 @@ fn a_hang_ends_in_the_time_out_wherever_it_is() {
     }
     let silent = Server::accepting(|stream, _| async move {
         let _open = stream;
-        pending().await
+        pending::<()>().await;
     });
     let authority = Authority::new().file();
     let settings =
@@ -289,9 +289,9 @@ fn by_tls_a_collector_is_known_by_its_authority_and_its_name() {
     };
     assert_eq!(write(&own, "127.0.0.1"), (vec![Ok(LINES.len()); 2], 2, 1));
     for (authority, name) in [(&other, "127.0.0.1"), (&own, "collector.test")] {
-        let (wrote, received, _) = write(authority, name);
-        for wrote in wrote {
-            let said = wrote.unwrap_err();
+        let (results, received, _) = write(authority, name);
+        for result in results {
+            let said = result.unwrap_err();
             assert!(said.contains("the collector cannot be reached: ") && said.contains("certificate"), "{said}");
         }
         assert_eq!(received, 0, "nothing is sent to whom it is not for");
