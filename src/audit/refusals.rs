@@ -11,7 +11,7 @@
 //! - 16 MiB at most are places of requests in flight (4,096 of 4 KiB each), authenticated or not;
 //! - 4 MiB at most are records of the unauthenticated ([`WAITING`] of 16 KiB: what a client can put into one is cut to
 //!   1 KiB a member, which escapes and U+FFFD make three at most);
-//! - the other 44 MiB are out of their reach, and so are all but [`WAITING`] of the places in flight while records wait.
+//! - the other 44 MiB are out of their reach. Of the requests in flight no more than [`WAITING`] wait for such a record.
 //!
 //! The rate alone would not do: within the 5 s that a write may take, 10,000 a second are 800 MB.
 //!

@@ -170,7 +170,8 @@ def pipeline(stream, request, times):
 
 
 class one_send:
-    """A signed request whose head and body are sent at once, as botocore does; gives status and request id."""
+    """A signed request whose head and body are sent at once, so that it needs no place among those that wait for theirs;
+    gives status and request id."""
 
     def __init__(self, gateway, operation, body):
         self._bytes = as_bytes(signed(gateway, operation, body))
