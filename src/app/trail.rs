@@ -1,13 +1,17 @@
 //! The audit trail as it is configured.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::{RunError, Served};
+use crate::audit::otlp::Exporter;
 use crate::audit::{ChainSettings, MainSink, Origin, SecondSink, SigningKey, Trail, Writer, second_file};
 use crate::backend::local::LocalBackend;
 use crate::clock::Clock;
 use crate::config::{Audit, Backend, ChainSetting, Config, Content, SinkName};
+
+/// A sink that is not a file: what writes to it, what it gets, and its name.
+type Stream = (Box<dyn Write + Send>, Content, String);
 
 /// Opens it.
 ///
@@ -15,50 +19,66 @@ use crate::config::{Audit, Backend, ChainSetting, Config, Content, SinkName};
 ///
 /// [`RunError::Audit`] and [`RunError::SigningKey`].
 pub(super) fn open(config: &Config, backend: &Served, clock: &Clock) -> Result<Writer, RunError> {
-    let Audit { file, stdout, required, durability, chain, rotation, .. } = &config.audit;
-    let standard_output = "standard output";
-    let failed = |sink: &str| {
-        let sink = sink.to_owned();
-        move |source| RunError::Audit { sink, source }
-    };
-    let mut seconds = Vec::new();
-    let (main, name) = if let (SinkName::File, Some(path)) = (required, file) {
-        if let Some(content) = stdout {
-            let writer = Writer::threaded(io::stdout()).map_err(failed(standard_output))?;
-            seconds.push(SecondSink { writer, only_checkpoints: *content == Content::Checkpoints });
-        }
-        (MainSink::File { path: path.clone(), rotation: *rotation }, quoted(path))
-    } else {
-        if let Some(path) = file {
-            let writer = second_file(path, clock).map_err(failed(&quoted(path)))?;
+    let audit = &config.audit;
+    let (mut main, mut seconds) = (None, Vec::new());
+    if let Some(path) = &audit.file {
+        let name = format!("`{}`", path.display());
+        if audit.required == SinkName::File {
+            main = Some((MainSink::File { path: path.clone(), rotation: audit.rotation }, name));
+        } else {
+            let writer = second_file(path, clock).map_err(at_fault(&name))?;
             seconds.push(SecondSink { writer, only_checkpoints: false });
         }
-        (MainSink::Stream(Box::new(io::stdout())), standard_output.to_owned())
-    };
-    let chain = chain.as_ref().map(|chain| chain_settings(config, chain, backend, clock)).transpose()?;
-    let trail = Trail { main, durability: *durability, chain, seconds, clock: clock.clone() };
-    Writer::open(trail).map_err(failed(&name))
+    }
+    for (sink, (stream, content, name)) in streams(audit, clock)? {
+        if audit.required == sink {
+            main = Some((MainSink::Stream(stream), name));
+        } else {
+            let writer = Writer::threaded(stream).map_err(at_fault(&name))?;
+            seconds.push(SecondSink { writer, only_checkpoints: content == Content::Checkpoints });
+        }
+    }
+    // The configuration requires one that there is.
+    let none = || at_fault("a sink")(io::ErrorKind::NotFound.into());
+    let (main, name) = main.ok_or_else(none)?;
+    let chain = audit.chain.as_ref().map(|chain| chain_settings(config, chain, backend, clock)).transpose()?;
+    let trail = Trail { main, durability: audit.durability, chain, seconds, clock: clock.clone() };
+    Writer::open(trail).map_err(at_fault(&name))
 }
 
-fn quoted(path: &Path) -> String {
-    format!("`{}`", path.display())
+fn streams(audit: &Audit, clock: &Clock) -> Result<Vec<(SinkName, Stream)>, RunError> {
+    let mut streams: Vec<(SinkName, Stream)> = Vec::new();
+    if let Some(content) = audit.stdout {
+        streams.push((SinkName::Stdout, (Box::new(io::stdout()), content, "standard output".to_owned())));
+    }
+    if let Some(otlp) = &audit.otlp {
+        let name = format!("the collector at {}", otlp.settings.endpoint);
+        let exporter = Exporter::new(otlp.settings.clone(), clock.clone());
+        let exporter = exporter.map_err(|invalid| at_fault(&name)(io::Error::other(invalid)))?;
+        streams.push((SinkName::Otlp, (Box::new(exporter), otlp.content, name)));
+    }
+    Ok(streams)
 }
 
-/// The key that signs checkpoints: of its own file, or derived from the root key.
+fn at_fault(sink: &str) -> impl FnOnce(io::Error) -> RunError {
+    let sink = sink.to_owned();
+    move |source| RunError::Audit { sink, source }
+}
+
+/// The key that signs checkpoints: of its own file, which is made if there is none, or derived from the root key.
+/// `None`: each run of the program makes one for itself.
 ///
 /// # Errors
 ///
-/// If it cannot be read. `None`: there is none before the program starts, and it makes one for itself.
-pub(crate) fn signing_key(audit: &Audit, backend: &Backend) -> Result<Option<SigningKey>, RunError> {
-    let at_fault = |error: Box<dyn std::error::Error + Send + Sync>| RunError::SigningKey(error);
-    let file = audit.chain.as_ref().and_then(|chain| chain.signing_key_file.as_ref());
+/// If it cannot be read.
+pub(crate) fn signing_key(file: Option<&Path>, backend: &Backend) -> Result<Option<SigningKey>, RunError> {
     match (file, backend) {
         (Some(file), _) => {
-            SigningKey::read_or_create(file).map(Some).map_err(|fault| at_fault(fault.to_string().into()))
+            SigningKey::read_or_create(file).map(Some).map_err(|fault| RunError::SigningKey(fault.to_string().into()))
         }
         (None, Backend::Local { root_key_file, .. }) => {
-            let seed = LocalBackend::audit_seed(root_key_file).map_err(|error| at_fault(error.into()))?;
-            SigningKey::from_seed(&seed).map(Some).map_err(|error| at_fault(error.into()))
+            let seed = LocalBackend::audit_seed(root_key_file).map_err(|error| RunError::SigningKey(error.into()))?;
+            SigningKey::from_seed(&seed).map(Some).map_err(|error| RunError::SigningKey(error.into()))
         }
         (None, Backend::Aws(_)) => Ok(None),
     }
@@ -70,7 +90,7 @@ fn chain_settings(
     backend: &Served,
     clock: &Clock,
 ) -> Result<ChainSettings, RunError> {
-    let key = if let Some(key) = signing_key(&config.audit, &config.backend)? {
+    let key = if let Some(key) = signing_key(chain.signing_key_file.as_deref(), &config.backend)? {
         key
     } else {
         let key = SigningKey::generate().map_err(|error| RunError::SigningKey(error.into()))?;

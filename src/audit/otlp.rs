@@ -21,6 +21,7 @@ mod request;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,12 +58,12 @@ const OWN_HEADERS: [HeaderName; 9] = [
 ];
 
 /// Which collector, and how.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// `https://HOST[:PORT][/PATH]`; `http://` for the machine itself. Without a path it is `/v1/logs`.
     pub endpoint: Uri,
     /// Sent with every request, such as `authorization` with a token.
-    pub headers: Vec<(HeaderName, Secret<String>)>,
+    pub headers: Arc<[(HeaderName, Secret<String>)]>,
     /// The authorities that the collector's certificate may be of, as PEM; without it those that the system trusts.
     pub ca_file: Option<PathBuf>,
     /// How long a request may take; [`TIMEOUT`] unless there is a reason.
@@ -109,7 +110,7 @@ pub struct Exporter {
     /// `None` while it is dropped.
     runtime: Option<Runtime>,
     collector: Collector,
-    headers: Vec<(HeaderName, Secret<String>)>,
+    headers: Arc<[(HeaderName, Secret<String>)]>,
     timeout: Duration,
     requests: Requests,
     clock: Clock,
@@ -131,7 +132,7 @@ impl Exporter {
     /// [`InvalidSettings`].
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, InvalidSettings> {
         let Settings { endpoint, headers, ca_file, timeout, instance_id, danger_plaintext } = settings;
-        for (name, value) in &headers {
+        for (name, value) in headers.iter() {
             if OWN_HEADERS.contains(name) {
                 return Err(InvalidSettings::OwnHeader(name.clone()));
             }
@@ -186,7 +187,7 @@ impl Exporter {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
         headers.insert(ACCEPT, HeaderValue::from_static(PROTOBUF));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("kmsgate/", env!("CARGO_PKG_VERSION"))));
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter() {
             // Each was tried when the exporter was made.
             if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
                 value.set_sensitive(true);

@@ -10,7 +10,7 @@ use super::BAD_CONFIG;
 use crate::aws::Region;
 use crate::backend::aws;
 use crate::backend::local::LocalBackend;
-use crate::config::{Backend, Config, SinkName};
+use crate::config::{Audit, Backend, Config, SinkName};
 
 /// Report every fault of a configuration at once, each with its file, place and a hint.
 ///
@@ -67,8 +67,9 @@ fn backend(config: &Config) -> Result<String, Box<dyn Error>> {
 
 /// What the configuration comes to, for whoever wants to see that the right file was read.
 fn summary(config: &Config, backend: &str) -> String {
-    let audit = match (&config.audit.file, config.audit.required) {
-        (Some(file), SinkName::File) => file.display().to_string(),
+    let audit = match (config.audit.required, &config.audit) {
+        (SinkName::File, Audit { file: Some(file), .. }) => file.display().to_string(),
+        (SinkName::Otlp, Audit { otlp: Some(otlp), .. }) => otlp.settings.endpoint.to_string(),
         _ => "standard output".to_owned(),
     };
     let regions: Vec<&str> = config.regions.all().iter().map(Region::as_str).collect();

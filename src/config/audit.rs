@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::otlp::{Otlp, otlp};
 use super::upstreams::Noted;
 use crate::audit::{Durability, Rotation, UNAUTHENTICATED_PER_SECOND};
 use crate::faults::{Section, Value};
@@ -22,12 +23,14 @@ const MOST_UNAUTHENTICATED: u64 = 10_000;
 const WHAT_TO_WRITE: &str = "write records or checkpoints";
 
 /// The audit trail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Audit {
     /// Appended to.
     pub file: Option<PathBuf>,
     /// What standard output gets.
     pub stdout: Option<Content>,
+    /// Where records are sent.
+    pub otlp: Option<Otlp>,
     /// What an answer waits for.
     pub required: SinkName,
     /// When an answer may leave.
@@ -56,6 +59,8 @@ pub enum SinkName {
     File,
     /// `stdout`
     Stdout,
+    /// `otlp`
+    Otlp,
 }
 
 /// The chain.
@@ -69,32 +74,48 @@ pub struct ChainSetting {
 
 pub(super) fn audit(section: &Section<'_>) -> Option<Audit> {
     let file = section.get("file").map(|value| file(&value));
-    let stdout = section.get("stdout");
-    let stdout_content = stdout.as_ref().map(content);
+    let stdout_content = section.get("stdout").map(|value| content(&value));
     let required = section.get("required");
     let durability = section.get("durability").map_or(Some(Durability::default()), |value| durability(&value));
     let chain = chain(section);
     let rotation = rotation(&section.section("rotation"), file.is_some());
+    let otlp = otlp(&section.section("otlp"));
     let unauthenticated_per_second = unauthenticated_per_second(section);
     section.end();
 
     let file = file.map(|file| file.ok_or(Noted)).transpose().ok()?;
     let stdout_content = stdout_content.map(|content| content.ok_or(Noted)).transpose().ok()?;
+    let otlp = otlp.ok()?;
     // Standard output is what a container's log collector reads; the program's own log is on standard error.
-    let stdout_content = stdout_content.or(file.is_none().then_some(Content::Records));
-    let required = match required {
-        Some(value) => sink_name(&value, file.is_some(), stdout_content)?,
+    let nothing_else = file.is_none() && otlp.is_none();
+    let stdout_content = stdout_content.or(nothing_else.then_some(Content::Records));
+    let required_name = match &required {
+        Some(value) => sink_name(value)?,
         None if file.is_some() => SinkName::File,
+        None if otlp.is_some() => SinkName::Otlp,
         None => SinkName::Stdout,
     };
-    if required == SinkName::Stdout && stdout_content == Some(Content::Checkpoints) {
-        let hint = Some("write records, or name a file");
-        stdout.as_ref().inspect(|value| value.fault("the required sink has to get every record", hint));
+    let content = match required_name {
+        SinkName::File => file.as_ref().map(|_| Content::Records),
+        SinkName::Stdout => stdout_content,
+        SinkName::Otlp => otlp.as_ref().map(|otlp| otlp.content),
+    };
+    let (at_fault, hint) = match content {
+        Some(Content::Records) => (None, ""),
+        Some(Content::Checkpoints) => (Some("the required sink has to get every record"), "require another sink"),
+        None => (Some("names a sink that is not configured"), "configure it in [audit], or name another"),
+    };
+    if let Some(message) = at_fault {
+        match &required {
+            Some(value) => value.fault(message, Some(hint)),
+            None => section.fault("", message, Some(hint)),
+        }
     }
     Some(Audit {
         file,
         stdout: stdout_content,
-        required,
+        otlp,
+        required: required_name,
         durability: durability?,
         chain: chain.ok()?,
         rotation: rotation.ok()?,
@@ -118,7 +139,7 @@ fn file(value: &Value<'_>) -> Option<PathBuf> {
     Some(file)
 }
 
-fn content(value: &Value<'_>) -> Option<Content> {
+pub(super) fn content(value: &Value<'_>) -> Option<Content> {
     match value.text()? {
         "records" => Some(Content::Records),
         "checkpoints" => Some(Content::Checkpoints),
@@ -129,19 +150,16 @@ fn content(value: &Value<'_>) -> Option<Content> {
     }
 }
 
-fn sink_name(value: &Value<'_>, file: bool, stdout: Option<Content>) -> Option<SinkName> {
-    let (name, is_there) = match value.text()? {
-        "file" => (SinkName::File, file),
-        "stdout" => (SinkName::Stdout, stdout.is_some()),
+fn sink_name(value: &Value<'_>) -> Option<SinkName> {
+    match value.text()? {
+        "file" => Some(SinkName::File),
+        "stdout" => Some(SinkName::Stdout),
+        "otlp" => Some(SinkName::Otlp),
         other => {
-            value.fault(format!("`{other}` is no sink"), Some("write file or stdout"));
-            return None;
+            value.fault(format!("`{other}` is no sink"), Some("write file, stdout or otlp"));
+            None
         }
-    };
-    if !is_there {
-        value.fault("names a sink that is not configured", Some("configure it in [audit], or name another"));
     }
-    Some(name)
 }
 
 fn durability(value: &Value<'_>) -> Option<Durability> {

@@ -8,6 +8,7 @@ mod audit;
 mod backend;
 mod limits;
 mod listen;
+mod otlp;
 mod policies;
 mod quota;
 mod read;
@@ -31,6 +32,7 @@ pub(crate) use read::regions;
 
 pub use audit::{Audit, ChainSetting, Content, SinkName};
 pub use backend::Backend;
+pub use otlp::Otlp;
 pub use policies::PolicySettings;
 
 pub use listen::{DEFAULT_ADMIN_ADDRESS, DEFAULT_LISTEN_ADDRESS, Listen, Tls};

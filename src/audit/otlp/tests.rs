@@ -22,7 +22,7 @@ const LINES: &[u8] = b"{\"eventName\":\"one\"}\n{\"eventName\":\"two\"}\n";
 fn settings(endpoint: Uri) -> Settings {
     Settings {
         endpoint,
-        headers: Vec::new(),
+        headers: Arc::new([]),
         ca_file: None,
         timeout: LONG,
         instance_id: "test".to_owned(),
@@ -71,7 +71,7 @@ fn whole_lines_are_sent_and_counted_once_they_are_acknowledged() {
     let url = format!("{}otlp/v1/logs?for=audit", server.url("http"));
     let token = Secret::new("Bearer a secret token".to_owned());
     let headers = vec![(header::AUTHORIZATION, token)];
-    let settings = Settings { headers, ..settings(url.parse().unwrap()) };
+    let settings = Settings { headers: headers.into(), ..settings(url.parse().unwrap()) };
     assert!(!format!("{settings:?}").contains("Bearer"));
     let mut exporter = Exporter::new(settings, Clock::System).unwrap();
     assert!(!format!("{exporter:?}").contains("Bearer"));
@@ -303,7 +303,7 @@ fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
     let url = || "http://127.0.0.1:4318".parse::<Uri>().unwrap();
     let with = |name: &'static str, value: &str| {
         let headers = vec![(HeaderName::from_static(name), Secret::new(value.to_owned()))];
-        Exporter::new(Settings { headers, ..settings(url()) }, Clock::System)
+        Exporter::new(Settings { headers: headers.into(), ..settings(url()) }, Clock::System)
     };
     assert!(matches!(with("content-type", "x"), Err(InvalidSettings::OwnHeader(_))));
     assert!(matches!(with("authorization", "a\nb"), Err(InvalidSettings::HeaderValue(_))));
