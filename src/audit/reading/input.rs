@@ -57,6 +57,18 @@ impl Input {
         self.is_standard_input() || !self.0.metadata().is_ok_and(|metadata| metadata.is_file())
     }
 
+    /// Whether it is a file that is not compressed, so that it can be read from anywhere.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`].
+    pub fn is_plain_file(&self) -> io::Result<bool> {
+        if self.is_standard_input() || !self.0.metadata()?.is_file() {
+            return Ok(false);
+        }
+        Ok(!self.open(&Progress::default())?.compressed)
+    }
+
     fn is_standard_input(&self) -> bool {
         self.0.as_os_str() == STANDARD_INPUT
     }

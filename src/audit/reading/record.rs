@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
+use super::checkpoint;
+
 /// `eventSource` of what the gateway says of itself.
 const GATEWAY: &str = "kmsgate";
 /// `type` of a resource that is a key.
@@ -198,6 +200,12 @@ impl<'l> Record<'l> {
     #[must_use]
     pub fn is_of_gateway(&self) -> bool {
         self.event_source.as_str() == GATEWAY
+    }
+
+    /// Whether it is a checkpoint.
+    #[must_use]
+    pub fn is_checkpoint(&self) -> bool {
+        self.is_of_gateway() && self.event_name.as_str() == checkpoint::EVENT
     }
 
     /// The refusals that it counts up, if it does.

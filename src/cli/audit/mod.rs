@@ -2,6 +2,7 @@
 
 mod progress;
 mod report;
+mod tail;
 mod verify;
 
 use std::fmt::Display;
@@ -17,12 +18,14 @@ use crate::audit::reading::Input;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Verify(verify::Arguments),
+    Tail(tail::Arguments),
     Report(report::Arguments),
 }
 
 pub(super) fn run(command: &Command) -> ExitCode {
     match command {
         Command::Verify(arguments) => verify::run(arguments),
+        Command::Tail(arguments) => tail::run(arguments),
         Command::Report(arguments) => report::run(arguments),
     }
 }
