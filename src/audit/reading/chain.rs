@@ -198,13 +198,12 @@ impl<'k> Reader<'k> {
                 self.findings.fault(place, what);
             }
         }
-        match (sequence, end.previous == LineHash::ZERO) {
-            (1, false) => self.findings.fault(place, "the first line of a chain, with the hash of a line before it"),
-            (2.., true) => {
-                self.findings.fault(place, "not the first line of a chain, and without the hash of one before it")
-            }
-            _ => {}
-        }
+        let contradiction = match (sequence, end.previous == LineHash::ZERO) {
+            (1, false) => "the first line of a chain, with the hash of a line before it",
+            (2.., true) => "not the first line of a chain, and without the hash of one before it",
+            _ => return,
+        };
+        self.findings.fault(place, contradiction);
     }
 
     fn first(&mut self, first: u64, signed: bool, place: Place) {

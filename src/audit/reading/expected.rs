@@ -53,7 +53,7 @@ impl Expected {
         let before = self.0.len();
         loop {
             let number = lines.number + 1;
-            let Some(line) = lines.next()? else { break };
+            let Some(line) = lines.next_line()? else { break };
             let end = match line {
                 Line::Whole(line) | Line::Last(line) => LineEnd::parse(line).map(|end| (end, LineHash::of(line))),
                 Line::TooLong => None,

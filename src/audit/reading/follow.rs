@@ -119,14 +119,15 @@ impl Follower {
             if let Some(mut opened) = found(Open::new(&renamed, 0))?
                 && opened.first(|line| next.is(line))? == Some(true)
             {
-                return Ok(self.arrived(opened));
+                self.looks = 0;
+                return Ok(Some(opened));
             }
             if !self.packed(&renamed, next, tell)? {
                 break;
             }
         }
         let Some(mut opened) = found(Open::new(&self.path, 0))? else { return Ok(None) };
-        let Some(Next(next, _)) = self.next else { return Ok(self.arrived(opened)) };
+        let Some(Next(next, _)) = self.next else { return Ok(Some(opened)) };
         let Some(first) = opened.first(|line| LineEnd::parse(line).map_or(0, |end| end.sequence))? else {
             return Ok(None);
         };
@@ -139,12 +140,8 @@ impl Follower {
             let missing = format!("lines {next} to {} of the chain are in no file that is there", first - 1);
             tell(Told::Notice(missing));
         }
-        Ok(self.arrived(opened))
-    }
-
-    const fn arrived(&mut self, opened: Open) -> Option<Open> {
         self.looks = 0;
-        Some(opened)
+        Ok(Some(opened))
     }
 
     /// Tells a file that was renamed, begins with line `next` and has been compressed, if there is one.
@@ -154,7 +151,7 @@ impl Follower {
         let Some(opened) = found(Input::new(Path::new(&path)).open(&Progress::default()))? else { return Ok(false) };
         let mut lines = opened.lines;
         let mut told = false;
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_line()? {
             let (Line::Whole(line) | Line::Last(line)) = line else { continue };
             if !told && !next.is(line) {
                 return Ok(false);

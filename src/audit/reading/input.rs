@@ -118,7 +118,7 @@ impl Opened {
 }
 
 /// Content as it is after decompression, if it is compressed.
-fn opened(mut raw: Box<dyn BufRead>) -> io::Result<Opened> {
+pub(super) fn opened(mut raw: Box<dyn BufRead>) -> io::Result<Opened> {
     let mut magic = Vec::new();
     (&mut raw).take(GZIP.len() as u64).read_to_end(&mut magic)?;
     let compressed = magic == GZIP;

@@ -27,8 +27,8 @@ pub fn last_lines(path: &Path, count: usize, passes: &mut impl FnMut(&[u8]) -> b
         let (mut found, mut end) = (VecDeque::new(), from);
         loop {
             let begin = from + lines.end;
-            let Some(line) = lines.next()? else { break };
-            let passed = match line {
+            let Some(line) = lines.next_line()? else { break };
+            let counts = match line {
                 Line::Last(_) => break,
                 Line::TooLong => false,
                 // The first may be a part of a line, unless the file begins there.
@@ -36,7 +36,7 @@ pub fn last_lines(path: &Path, count: usize, passes: &mut impl FnMut(&[u8]) -> b
                 Line::Whole(line) => passes(line),
             };
             end = from + lines.end;
-            if passed {
+            if counts {
                 found.push_back(begin);
             }
             if found.len() > count {

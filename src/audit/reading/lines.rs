@@ -47,7 +47,7 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     ///
     /// Those of reading the input.
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         let bound = LONGEST_LINE as u64 + 1;
         let read = (&mut self.input).take(bound).read_until(b'\n', &mut self.line)? as u64;
@@ -78,7 +78,7 @@ mod tests {
         let text = [b"a\n\n".as_slice(), &longest, b"\n", &longer, b"\n", &longer, b"xy\nb\nc"].concat();
         let mut lines = Lines::new(text.as_slice());
         let mut found = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some(line) = lines.next_line().unwrap() {
             let (name, length) = match line {
                 Line::Whole(line) => ("whole", line.len()),
                 Line::Last(line) => ("last", line.len()),
@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn a_line_of_any_length_costs_no_more_memory_than_the_longest() {
         let mut lines = Lines::new(io::BufReader::new(io::repeat(b'x').take(64 * 1024 * 1024)));
-        assert!(matches!(lines.next(), Ok(Some(Line::TooLong))));
+        assert!(matches!(lines.next_line(), Ok(Some(Line::TooLong))));
         assert!(lines.line.capacity() <= 2 * LONGEST_LINE);
-        assert!(matches!(lines.next(), Ok(None)));
+        assert!(matches!(lines.next_line(), Ok(None)));
     }
 }

@@ -116,7 +116,9 @@ MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
     #[test]
     fn what_is_no_key_is_refused() {
         let rsa = PEM.replace("MCowBQYDK2Vw", "MCowBQYDK2Vx");
-        for content in ["", "x", &BASE64[1..], &rsa, &PEM.replace("PUBLIC", "PRIVATE"), &format!("{BASE64}\nx")] {
+        for content in
+            ["", "x", BASE64.trim_start_matches('G'), &rsa, &PEM.replace("PUBLIC", "PRIVATE"), &format!("{BASE64}\nx")]
+        {
             assert!(matches!(in_a_file(content), Err(NoKey::NotInFile)), "{content}");
         }
         assert!(matches!(PublicKeys::default().add("/nowhere/key"), Err(NoKey::Unreadable(_))));

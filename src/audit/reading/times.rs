@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 const SLACK: Duration = Duration::from_secs(2);
 /// A record has the time at which its request came and is written when it ends, so a line may be older than the one
 /// before it by as long as a request can take, with some room.
-const LONGEST_REQUEST: Duration = Duration::from_secs(60);
+const LONGEST_REQUEST: Duration = Duration::from_mins(1);
 
 /// The times seen in a chain.
 #[derive(Debug)]

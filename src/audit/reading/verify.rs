@@ -68,7 +68,7 @@ fn read(opened: &mut Opened, file: usize, last: bool, reader: &mut Reader<'_>) {
     loop {
         let (line, offset) = (lines.number + 1, lines.end);
         let place = Place { file, line, offset, sequence: None };
-        match lines.next() {
+        match lines.next_line() {
             Ok(Some(Line::Whole(line))) => reader.line(line, place),
             Ok(Some(Line::Last(line))) => unfinished(line, place, may_grow, reader),
             Ok(Some(Line::TooLong)) => {
@@ -116,3 +116,6 @@ fn unreadable(error: &io::Error, compressed: bool) -> String {
         _ => format!("the file cannot be read from here on: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

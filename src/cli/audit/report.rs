@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn count(input: &Input, progress: &Progress, tally: &mut Tally) -> io::Result<()> {
     let mut lines = input.open(progress)?.lines;
-    while let Some(line) = lines.next()? {
+    while let Some(line) = lines.next_line()? {
         tally.line(&line);
     }
     Ok(())

@@ -3,6 +3,7 @@
 mod filter;
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -111,7 +112,7 @@ impl View<'_> {
     fn whole(&self, input: &Input) -> io::Result<()> {
         let mut lines = input.open(&Progress::default())?.lines;
         let mut last = VecDeque::new();
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_line()? {
             let (Line::Whole(line) | Line::Last(line)) = line else { continue };
             if self.shows(line) {
                 last.push_back(self.text(line));
@@ -167,8 +168,8 @@ fn escaped(line: &[u8]) -> String {
     for chunk in line.utf8_chunks() {
         for letter in chunk.valid().chars() {
             if steers_terminal(letter) {
-                // All of these have one unit in UTF-16.
-                text += &format!("\\u{:04x}", u32::from(letter));
+                // All of these have one unit in UTF-16, and a `String` takes all that is written to it.
+                let _ = write!(text, "\\u{:04x}", u32::from(letter));
             } else {
                 text.push(letter);
             }

@@ -84,7 +84,7 @@ fn find(file: &Path, request_id: &str) -> Result<Record, Failure> {
     let wanted = memmem::Finder::new(request_id);
     let mut cut = false;
     loop {
-        let line = match lines.next().map_err(|error| unreadable(file, &error))? {
+        let line = match lines.next_line().map_err(|error| unreadable(file, &error))? {
             None => break,
             Some(Line::TooLong) => continue,
             Some(line) => line,

@@ -35,8 +35,8 @@ pub(super) fn write(out: &mut impl Write, tally: &Tally, rows: &[Row]) -> io::Re
 
 /// The rows with a head, of which numbers stand last but for the times.
 fn body(rows: &[Row]) -> Vec<Vec<String>> {
-    let named = rows.first().map(Row::names).unwrap_or_default();
-    let names = ["principal", "key", "operation"].into_iter().zip(named).filter(|(_, name)| name.is_some());
+    let first = rows.first().map(Row::names).unwrap_or_default();
+    let names = ["principal", "key", "operation"].into_iter().zip(first).filter(|(_, name)| name.is_some());
     let head = names.map(|(name, _)| name).chain(["allowed", "refused", "first", "last"]).map(str::to_owned).collect();
     let row = |row: &Row| {
         let counts = &row.counts;

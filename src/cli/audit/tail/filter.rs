@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::audit::reading::Record;
+use crate::audit::reading::{Record, Text};
 use crate::aws::Arn;
 use crate::policy::Pattern;
 
@@ -30,7 +30,7 @@ pub(super) struct Filter {
 }
 
 #[derive(Clone, Debug)]
-struct Glob(Pattern);
+struct Glob(Box<Pattern>);
 
 #[derive(Clone, Debug)]
 enum Outcome {
@@ -74,13 +74,13 @@ impl FromStr for Glob {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(Pattern::parse(text)))
+        Ok(Self(Box::new(Pattern::parse(text))))
     }
 }
 
 impl Outcome {
     fn is_of(&self, record: &Record<'_>) -> bool {
-        let code = record.error_code.as_ref().map(|code| code.as_str());
+        let code = record.error_code.as_ref().map(Text::as_str);
         match self {
             Self::Allowed => code.is_none() && !record.is_of_gateway(),
             Self::Refused => code.is_some() || record.refusals().is_some(),

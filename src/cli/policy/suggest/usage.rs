@@ -88,7 +88,7 @@ impl Observed {
     /// Reads every record; with `principal` those of others are only counted by name.
     pub(super) fn read(lines: &mut Lines<impl BufRead>, principal: Option<&str>, values: bool) -> io::Result<Self> {
         let mut observed = Self::default();
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_line()? {
             match line {
                 Line::TooLong => observed.faulty += 1,
                 Line::Whole(text) if text.trim_ascii().is_empty() => {}
