@@ -17,9 +17,7 @@ pub struct Answer {
     pub key_material_id: Option<KeyMaterialId>,
     /// The key material that `ReEncrypt`'s source was under.
     pub source_key_material_id: Option<KeyMaterialId>,
-    /// The record's `responseElements`, a JSON object; `None` is written as `null`.
-    pub response_elements: Option<String>,
-    /// The grant that the call took away, or at an upstream made, for the record's `additionalEventData`.
+    /// The grant that the call took away, for the record's `additionalEventData`.
     pub grant_id: Option<Box<str>>,
     /// The ARN of the key that the call made, for the record's `resources`.
     pub created: Option<Arc<str>>,
@@ -48,7 +46,6 @@ impl Answer {
             body,
             key_material_id: None,
             source_key_material_id: None,
-            response_elements: None,
             grant_id: None,
             created: None,
             forwarded: None,

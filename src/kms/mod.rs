@@ -10,6 +10,7 @@ mod input;
 mod model;
 mod parse;
 mod pattern;
+mod response_elements;
 mod texts;
 mod upstream_answer;
 mod validation;
@@ -20,6 +21,7 @@ pub use error_class::ErrorClass;
 pub use exception::{Exception, ExceptionKind};
 pub use input::{Input, Recipient, Tag};
 pub use model::ENCRYPTION_CONTEXT_BYTES;
+pub use response_elements::ResponseElements;
 pub use upstream_answer::{NotKms, UpstreamAnswer, UpstreamFailure, UpstreamSuccess};
 pub use writer::{JsonObject, push_json_string, push_json_text};
 

@@ -40,8 +40,6 @@ pub struct UpstreamSuccess<'b> {
     pub source_key_material_id: Option<Cow<'b, str>>,
     /// The key material that `ReEncrypt` encrypted with.
     pub destination_key_material_id: Option<Cow<'b, str>>,
-    /// The grant that `CreateGrant` made.
-    pub grant_id: Option<Cow<'b, str>>,
 }
 
 /// An error of KMS.
@@ -106,7 +104,6 @@ impl<'b> UpstreamSuccess<'b> {
             key_material_id: members.key_material_id.text,
             source_key_material_id: members.source_key_material_id.text,
             destination_key_material_id: members.destination_key_material_id.text,
-            grant_id: members.grant_id.text,
         })
     }
 }
@@ -154,7 +151,6 @@ struct Members<'b> {
     key_material_id: Slot<'b>,
     source_key_material_id: Slot<'b>,
     destination_key_material_id: Slot<'b>,
-    grant_id: Slot<'b>,
     error_type: Slot<'b>,
     message: Slot<'b>,
     capital_message: Slot<'b>,
@@ -201,7 +197,6 @@ impl<'b> Members<'b> {
             "KeyMaterialId" => Some(&mut self.key_material_id),
             "SourceKeyMaterialId" => Some(&mut self.source_key_material_id),
             "DestinationKeyMaterialId" => Some(&mut self.destination_key_material_id),
-            "GrantId" => Some(&mut self.grant_id),
             "__type" => Some(&mut self.error_type),
             "message" => Some(&mut self.message),
             "Message" => Some(&mut self.capital_message),

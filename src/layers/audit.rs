@@ -167,9 +167,6 @@ pub(super) fn note(draft: &Draft, result: Result<&Answer, &Error>) {
             if let Some(arn) = &answer.created {
                 draft.resource(Arc::clone(arn));
             }
-            if let Some(elements) = &answer.response_elements {
-                draft.response_elements(elements.clone());
-            }
             if answer.forwarded.as_ref().is_some_and(|forwarded| forwarded.request_id.is_some()) {
                 draft.answered_by_upstream();
             }

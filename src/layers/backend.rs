@@ -17,7 +17,7 @@ use crate::audit::Draft;
 use crate::backend::Backend;
 use crate::backend::local::{LocalBackend, Requester};
 use crate::error::Error;
-use crate::kms::{Answer, Exception};
+use crate::kms::{Answer, Exception, ResponseElements};
 use crate::limits::Limits;
 
 /// Answers from the backend.
@@ -122,9 +122,13 @@ fn change(
     let Authorized { context, access_key, input, keys, held, leave, .. } = authorized;
     let draft = context.draft.clone();
     draft.irrevocable();
+    let elements = ResponseElements::of(input.operation(), keys.main.as_ref().map(|found| found.key.arn()));
     let note = Box::new(move |outcome: Result<&Answer, &Exception>| {
         match outcome {
-            Ok(answer) => super::audit::note(&draft, Ok(answer)),
+            Ok(answer) => {
+                elements.of_answer(&answer.body).into_iter().for_each(|elements| draft.response_elements(elements));
+                super::audit::note(&draft, Ok(answer));
+            }
             Err(exception) => super::audit::note(&draft, Err(&exception.clone().into())),
         }
         drop(held);

@@ -22,7 +22,7 @@ use crate::aws::{KeyArn, Member, Operation, canonical_principal};
 use crate::backend::Keys;
 use crate::backend::aws::{Answered, AwsBackend, Call, Fault, Question};
 use crate::error::Error;
-use crate::kms::{Answer, ErrorClass, Exception, Input};
+use crate::kms::{Answer, ErrorClass, Exception, Input, ResponseElements};
 use crate::limits::Limits;
 use read::Read;
 
@@ -56,6 +56,11 @@ async fn change(
     let elsewhere = backend.off_worker();
     let change = async move {
         let answer = exchange(&elsewhere, &limits, &authorized).await;
+        if let Ok(answer) = &answer {
+            let key = authorized.keys.main.as_ref().map(|found| found.key.arn());
+            let elements = ResponseElements::of(operation, key).of_answer(&answer.body);
+            elements.into_iter().for_each(|elements| draft.response_elements(elements));
+        }
         super::audit::note(&draft, answer.as_ref());
         answer
     };
@@ -127,6 +132,9 @@ async fn exchange(backend: &AwsBackend, limits: &ArcSwap<Limits>, authorized: &A
         // To make it was allowed, and it is none that was to be used. Of a replica the record names the key that it is of.
         let made = read.key.take().and_then(|arn| arn.parse::<KeyArn>().ok());
         read.answer.created = made.filter(|_| keys.main.is_none()).as_ref().map(Into::into);
+    }
+    if matches!(operation, Operation::RetireGrant | Operation::RevokeGrant) {
+        read.answer.grant_id = input.string(Member::GrantId).map(Into::into);
     }
     match read.error {
         None if judge::is_as_judged(&asked, &read) => Ok(read.answer),

@@ -46,7 +46,17 @@ def test_a_new_key_has_the_members_that_kms_was_recorded_to_give_it(allow_all, k
 
     record = allow_all.record(answer["ResponseMetadata"]["RequestId"])
     assert (record["eventName"], record["readOnly"]) == ("CreateKey", False)
-    assert record["responseElements"]["keyMetadata"]["keyId"] == key_id
+    assert record["responseElements"] == {"keyMetadata": in_records(answer["KeyMetadata"])}
+
+
+def in_records(value):
+    """A member of an answer as CloudTrail records it: other names, and dates as `Nov 18, 2020, 1:29:18 AM`."""
+    if isinstance(value, dict):
+        return {name[0].lower() + name[1:]: in_records(member) for name, member in value.items()}
+    if isinstance(value, datetime.datetime):
+        date = value.astimezone(datetime.timezone.utc)
+        return f"{date:%b} {date.day}, {date.year}, {int(f'{date:%I}')}:{date:%M:%S %p}"
+    return value
 
 
 def test_a_key_material_id_names_the_material_that_ciphertexts_are_under(kms, key):
@@ -54,9 +64,11 @@ def test_a_key_material_id_names_the_material_that_ciphertexts_are_under(kms, ke
     assert kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["KeyMaterialId"] == current
 
 
-def test_a_disabled_key_is_used_again_when_it_is_enabled(kms, key):
+def test_a_disabled_key_is_used_again_when_it_is_enabled(allow_all, kms, key):
     blob = kms.encrypt(KeyId=key, Plaintext=b"sixteen bytes or")["CiphertextBlob"]
-    kms.disable_key(KeyId=key)
+    answer = kms.disable_key(KeyId=key)
+    record = allow_all.record(answer["ResponseMetadata"]["RequestId"])
+    assert (record["eventName"], record["responseElements"]) == ("DisableKey", {"keyId": key})
     state = kms.describe_key(KeyId=key)["KeyMetadata"]
     assert (state["Enabled"], state["KeyState"]) == (False, "Disabled")
     with pytest.raises(kms.exceptions.DisabledException):
@@ -67,10 +79,12 @@ def test_a_disabled_key_is_used_again_when_it_is_enabled(kms, key):
     assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"sixteen bytes or"
 
 
-def test_a_deletion_is_scheduled_and_cancelled(kms, key):
+def test_a_deletion_is_scheduled_and_cancelled(allow_all, kms, key):
     before = datetime.datetime.now(datetime.timezone.utc)
     scheduled = kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
     date = scheduled["DeletionDate"]
+    recorded = allow_all.record(scheduled["ResponseMetadata"]["RequestId"])["responseElements"]
+    assert recorded == in_records({name: scheduled[name] for name in set(scheduled) - {"ResponseMetadata"}})
     assert datetime.timedelta(days=7, seconds=-1) <= date - before <= datetime.timedelta(days=7, minutes=1)
     assert {name: scheduled[name] for name in ["KeyId", "KeyState", "PendingWindowInDays"]} == {
         "KeyId": key,

@@ -185,7 +185,7 @@ def test_the_keys_exchange_their_roles(gateway, own, other, key):
     answer = own.update_primary_region(KeyId=key, PrimaryRegion=OTHER)
     assert set(answer) == {"ResponseMetadata"}
     record = gateway.record(answer["ResponseMetadata"]["RequestId"])
-    assert (record["eventName"], record["responseElements"]) == ("UpdatePrimaryRegion", None)
+    assert (record["eventName"], record["responseElements"]) == ("UpdatePrimaryRegion", {"keyId": arn(OWN, key)})
     kinds = [described(kms, key)["MultiRegionConfiguration"] for kms in (own, other)]
     assert [kind["MultiRegionKeyType"] for kind in kinds] == ["REPLICA", "PRIMARY"]
     assert all(kind["PrimaryKey"]["Region"] == OTHER for kind in kinds)

@@ -54,8 +54,7 @@ pub(super) fn create(change: &Change<'_>) -> Planned {
     let policy = key_policy::of_new_key(change, &key.arn)?;
     let key = KeyView { policy, ..key };
     let answer = JsonObject::with_capacity(1024).object("KeyMetadata", metadata::answered(&key)).finish();
-    let elements = JsonObject::with_capacity(1024).object("keyMetadata", metadata::recorded(&key)).finish_string();
-    let answer = Answer { response_elements: Some(elements), created: Some((&key.arn).into()), ..Answer::new(answer) };
+    let answer = Answer { created: Some((&key.arn).into()), ..Answer::new(answer) };
     Ok((vec![Edit::key(key)], answer))
 }
 

@@ -86,8 +86,7 @@ pub(super) fn create(c: &Change<'_>) -> Planned {
     };
     let (token, id) = (c.records.seal_grant_token(&grant, c.now)?, grant.id.hex());
     let body = JsonObject::with_capacity(1024).text("GrantToken", &token).text("GrantId", id.as_str()).finish();
-    let recorded = JsonObject::with_capacity(256).text("grantId", id.as_str()).text("keyId", key.arn.as_str());
-    Ok((edits, Answer { response_elements: Some(recorded.finish_string()), ..Answer::new(body) }))
+    Ok((edits, Answer::new(body)))
 }
 
 /// Plans `RetireGrant` and `RevokeGrant`.
@@ -96,9 +95,7 @@ pub(super) fn remove(c: &Change<'_>) -> Planned {
     let grant = named(c.records, c.input, key, c.now)?;
     states::permits(c.input.operation(), key)?;
     not_dry(c.input)?;
-    let recorded = JsonObject::with_capacity(128).text("keyId", key.arn.as_str()).finish_string();
-    let grant_id = Some(grant.id.to_string().into());
-    let answer = Answer { response_elements: Some(recorded), grant_id, ..Answer::empty() };
+    let answer = Answer { grant_id: Some(grant.id.to_string().into()), ..Answer::empty() };
     Ok((vec![Edit::RemoveGrant(key.arn.clone(), grant.id)], answer))
 }
 

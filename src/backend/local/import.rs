@@ -230,15 +230,9 @@ fn no_such_material(key: &KeyView, id: KeyMaterialId) -> Exception {
     Exception::new(ExceptionKind::NotFound, format!("Key material '{id}' of {} does not exist", key.arn))
 }
 
-/// What is answered, and CloudTrail's record of it.
 fn answered(key: &KeyView, id: Option<KeyMaterialId>) -> Answer {
-    let (arn, id) = (key.arn.as_str(), id.map(|id| id.to_string()));
-    let of =
-        |key_name, id_name| JsonObject::with_capacity(256).text(key_name, arn).optional_text(id_name, id.as_deref());
-    Answer {
-        response_elements: Some(of("keyId", "keyMaterialId").finish_string()),
-        ..Answer::new(of("KeyId", "KeyMaterialId").finish())
-    }
+    let body = JsonObject::with_capacity(256).text("KeyId", key.arn.as_str());
+    Answer::new(body.optional_text("KeyMaterialId", id.map(|id| id.to_string()).as_deref()).finish())
 }
 
 impl From<NotUnwrapped> for Exception {

@@ -34,14 +34,14 @@ impl KeyUsage {
         Self::ALL.into_iter().find(|usage| usage.name() == name)
     }
 
-    /// The member of `KeyMetadata` that lists the algorithms of a key of this usage, in answers and in records.
+    /// The member of `KeyMetadata` that lists the algorithms of a key of this usage.
     #[must_use]
-    pub const fn algorithms_members(self) -> (&'static str, &'static str) {
+    pub const fn algorithms_member(self) -> &'static str {
         match self {
-            Self::EncryptDecrypt => ("EncryptionAlgorithms", "encryptionAlgorithms"),
-            Self::SignVerify => ("SigningAlgorithms", "signingAlgorithms"),
-            Self::GenerateVerifyMac => ("MacAlgorithms", "macAlgorithms"),
-            Self::KeyAgreement => ("KeyAgreementAlgorithms", "keyAgreementAlgorithms"),
+            Self::EncryptDecrypt => "EncryptionAlgorithms",
+            Self::SignVerify => "SigningAlgorithms",
+            Self::GenerateVerifyMac => "MacAlgorithms",
+            Self::KeyAgreement => "KeyAgreementAlgorithms",
         }
     }
 }

@@ -37,27 +37,20 @@ pub(super) fn schedule_deletion(directory: &Directory, input: &Input, keys: &Key
     } else {
         KeyState::PendingDeletion(now.plus(DAY * window))
     };
-    let (mut body, mut recorded) = (JsonObject::with_capacity(256), JsonObject::with_capacity(256));
-    recorded = recorded.text("keyId", key.arn.as_str());
+    let mut body = JsonObject::with_capacity(256);
     if let Some(date) = state.deletion_date() {
         body = body.timestamp("DeletionDate", date);
-        recorded = recorded.text("deletionDate", &date.iso8601().to_string());
     }
     body = body.text("KeyId", key.arn.as_str());
     body = body.text("KeyState", state.name()).integer("PendingWindowInDays", days);
-    recorded = recorded.text("keyState", state.name()).integer("pendingWindowInDays", days);
-    let answer = Answer { response_elements: Some(recorded.finish_string()), ..Answer::new(body.finish()) };
-    Ok((vec![with_state(key, state)], answer))
+    Ok((vec![with_state(key, state)], Answer::new(body.finish())))
 }
 
 /// Plans `CancelKeyDeletion`.
 pub(super) fn cancel_deletion(directory: &Directory, input: &Input, keys: &Keys) -> Planned {
     let key = current(directory, keys)?;
     states::permits(input.operation(), key)?;
-    let arn = key.arn.as_str();
-    let recorded = JsonObject::with_capacity(128).text("keyId", arn).finish_string();
-    let body = JsonObject::with_capacity(128).text("KeyId", arn).finish();
-    let answer = Answer { response_elements: Some(recorded), ..Answer::new(body) };
+    let answer = Answer::new(JsonObject::with_capacity(128).text("KeyId", key.arn.as_str()).finish());
     let complete = key.origin == Origin::AwsKms || key.materials.complete();
     let state = if complete { KeyState::Disabled } else { KeyState::PendingImport };
     Ok((vec![with_state(key, state)], answer))

@@ -175,20 +175,13 @@ fn replica_region<'s>(site: &'s Site, input: &Input) -> Result<&'s Region, Excep
 }
 
 fn answer(input: &Input, replica: &KeyView) -> Answer {
-    let policy = replica.policy.text();
-    let tags = |key, value| {
-        let tags = input.tags(Member::Tags);
-        tags.map(move |tag| JsonObject::with_capacity(64).text(key, tag.key).text(value, tag.value))
-    };
+    let tags = input.tags(Member::Tags);
+    let tags = tags.map(|tag| JsonObject::with_capacity(64).text("TagKey", tag.key).text("TagValue", tag.value));
     let body = JsonObject::with_capacity(2048)
         .object("ReplicaKeyMetadata", metadata::answered_of_new_replica(replica))
-        .text("ReplicaPolicy", policy)
-        .objects("ReplicaTags", tags("TagKey", "TagValue"));
-    let recorded = JsonObject::with_capacity(2048)
-        .object("replicaKeyMetadata", metadata::recorded_of_new_replica(replica))
-        .text("replicaPolicy", policy)
-        .objects("replicaTags", tags("tagKey", "tagValue"));
-    Answer { response_elements: Some(recorded.finish_string()), ..Answer::new(body.finish()) }
+        .text("ReplicaPolicy", replica.policy.text())
+        .objects("ReplicaTags", tags);
+    Answer::new(body.finish())
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ fn set(directory: &Directory, input: &Input, keys: &Keys, rotation: Option<Rotat
     primary(key)?;
     let with_rotation = |key: &KeyView| Edit::key(KeyView { rotation, ..key.clone() });
     let edits = directory.sharing_material(key).map(with_rotation).collect();
-    Ok((edits, recorded_with(Answer::empty(), key)))
+    Ok((edits, Answer::empty()))
 }
 
 /// Answers `GetKeyRotationStatus`. A rotation on demand is done at once, so none is ever under way.
@@ -97,7 +97,7 @@ pub(super) fn on_demand(
         Origin::External => vec![take_pending(key, rotated)?],
     };
     let body = JsonObject::with_capacity(128).text("KeyId", arn).finish();
-    Ok((edits, recorded_with(Answer::new(body), key)))
+    Ok((edits, Answer::new(body)))
 }
 
 /// Plans new material, made here, for a key and for all that share its material, and their next rotation. This is the
@@ -194,12 +194,6 @@ fn rotates_by_itself(key: &KeyView) -> Result<(), Exception> {
 /// Refuses replicas: they follow their primary key.
 fn primary(key: &KeyView) -> Result<(), Exception> {
     if key.is_replica() { Err(Exception::not_multi_region_primary(key.arn.as_str())) } else { Ok(()) }
-}
-
-/// CloudTrail records the key's ARN, whatever is answered (developer guide, "Logging AWS KMS API calls").
-fn recorded_with(answer: Answer, key: &KeyView) -> Answer {
-    let recorded = JsonObject::with_capacity(128).text("keyId", key.arn.as_str()).finish_string();
-    Answer { response_elements: Some(recorded), ..answer }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn a_recorded_answer_is_read_without_a_copy() {
     let success = success(OP, &body);
     assert!(matches!(success.key, Some(Cow::Borrowed(KEY))));
     assert!(matches!(success.key_material_id, Some(Cow::Borrowed(MATERIAL))));
-    assert_eq!((success.source_key, success.grant_id), (None, None));
+    assert_eq!(success.source_key, None);
 }
 
 #[test]
@@ -89,14 +89,6 @@ fn an_empty_answer_is_that_of_an_operation_without_an_output() {
         assert_eq!(read(*operation, 200, "").is_ok(), empty, "{operation:?}");
         assert!(read(*operation, 200, " ").is_err(), "{operation:?}");
     }
-}
-
-#[test]
-fn the_grant_that_was_made_is_read_and_its_token_is_not() {
-    let body = json!({"GrantId": "0c23", "GrantToken": "AQpA"}).to_string();
-    let success = success(Operation::CreateGrant, &body);
-    assert_eq!(success.grant_id.as_deref(), Some("0c23"));
-    assert!(!format!("{success:?}").contains("AQpA"));
 }
 
 #[test]

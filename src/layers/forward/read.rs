@@ -46,7 +46,6 @@ impl Read {
                 kept.key_material_id =
                     material(&success.destination_key_material_id).or_else(|| material(&success.key_material_id));
                 kept.source_key_material_id = material(&success.source_key_material_id);
-                kept.grant_id = success.grant_id.as_ref().map(owned);
             }
             UpstreamAnswer::Failure(failure) => {
                 forwarded.error_type = header(AMZN_ERROR_TYPE).map(|sent| same_error(sent, &failure.name));
