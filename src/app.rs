@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use self::ending::Ending;
 pub use self::served::Served;
 use self::served::Watched;
+pub(crate) use self::trail::signing_key;
 use crate::admin::{self, Readiness};
 use crate::audit::{Recorder, Unwritable, Writer};
 use crate::clock::Clock;

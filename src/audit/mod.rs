@@ -39,3 +39,6 @@ pub use refusals::UNAUTHENTICATED_PER_SECOND;
 pub use service_event::service_event;
 pub use signing_key::{NotMade, SigningKey};
 pub use writer::{Durability, Place, SecondSink, Ticket, Unwritable, Writer};
+
+/// The JSON Schema of a record: what every line of an audit file is.
+pub const RECORD_SCHEMA: &str = include_str!("record.schema.json");

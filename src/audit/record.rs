@@ -266,4 +266,4 @@ fn tls(out: &mut Vec<u8>, facts: &Facts) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

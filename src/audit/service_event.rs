@@ -33,6 +33,7 @@ mod tests {
         let line = service_event("DeleteKey", &key.parse().unwrap(), at) + "}}}";
         assert!(!line.contains('\n'));
         let mut record: Value = serde_json::from_str(&line).unwrap();
+        crate::audit::record::tests::assert_valid(&record);
         let event_id = record.as_object_mut().unwrap().remove("eventID").unwrap();
         assert_eq!(event_id.as_str().unwrap().len(), 36);
         assert_eq!(

@@ -64,13 +64,13 @@ enum Command {
     Check(check::Arguments),
     Operations(operations::Arguments),
     #[command(subcommand)]
+    Audit(audit::Command),
+    #[command(subcommand)]
     Credentials(credentials::Command),
     #[command(subcommand)]
     Keys(keys::Command),
     #[command(subcommand)]
     Policy(policy::Command),
-    #[command(subcommand)]
-    Audit(audit::Command),
 }
 
 /// Runs what the command line asks for.
@@ -104,10 +104,10 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments, &log),
         Command::Check(arguments) => check::run(&arguments),
         Command::Operations(arguments) => operations::run(&arguments),
+        Command::Audit(command) => audit::run(&command),
         Command::Credentials(command) => credentials::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Policy(command) => policy::run(&command),
-        Command::Audit(command) => audit::run(&command),
     }
 }
 

@@ -2,6 +2,7 @@
 
 import atexit
 import base64
+import functools
 import json
 import os
 import queue
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+import jsonschema_rs
 from botocore.config import Config
 
 PROGRAM = os.environ.get("KMSGATE") or Path(__file__).parents[2] / "target/debug/kmsgate"
@@ -137,7 +139,7 @@ class Gateway:
     def assert_no_secret_was_written(self):
         log, audit = self.stderr.text(), self.audit_file.read_bytes()
         for line in audit.splitlines():
-            json.loads(line)
+            read_record(line)
         for place, text in {"standard error": log, "the audit file": audit}.items():
             assert b"Signature=" not in text, f"a signature in {place}"
             assert not any(secret in text for secret in self.secrets), f"a secret in {place}"
@@ -170,11 +172,11 @@ class Gateway:
         return [record for record in self.lines() if record["eventSource"] != "kmsgate"]
 
     def lines(self):
-        return [json.loads(line) for line in self.audit_file.read_bytes().splitlines()]
+        return [read_record(line) for line in self.audit_file.read_bytes().splitlines()]
 
     def records_with(self, text, wanted=lambda _: True):
         lines = [line for line in self.audit_file.read_bytes().splitlines() if text.encode() in line]
-        return [record for record in map(json.loads, lines) if wanted(record)]
+        return [record for record in map(read_record, lines) if wanted(record)]
 
     def client(self, key=None, region=REGION, **config):
         """A boto3 client that neither tries again nor checks parameters, so that the gateway has to."""
@@ -263,6 +265,21 @@ class Lines:
         """Everything, once the program has ended."""
         self._thread.join(PATIENCE)
         return b"".join(self._all)
+
+
+@functools.cache
+def schema():
+    """What a record may be, as the program itself says it."""
+    made = subprocess.run([PROGRAM, "audit", "schema"], capture_output=True, check=True).stdout
+    return jsonschema_rs.Draft202012Validator(json.loads(made))
+
+
+def read_record(line):
+    """The record in a line of an audit file, which its schema must have."""
+    record = json.loads(line)
+    faults = [f"{fault.instance_path}: {fault.message}" for fault in schema().iter_errors(record)]
+    assert not faults, (faults, record)
+    return record
 
 
 def allow(*actions, **more):

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::{Arrived, Draft, Reason, Recorder, TlsDetails, Writer, user_identity};
+use crate::audit::{Arrived, Draft, RECORD_SCHEMA, Reason, Recorder, TlsDetails, Writer, user_identity};
 use crate::clock::{Clock, ManualClock};
 
 const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -67,7 +67,14 @@ impl Fixture {
         self.recorder.open(self.arrived()).unwrap()
     }
 
+    /// Each of them as the schema has it.
     fn records(&self) -> Vec<Value> {
+        let records = self.whatever_they_say();
+        records.iter().for_each(assert_valid);
+        records
+    }
+
+    fn whatever_they_say(&self) -> Vec<Value> {
         let text = String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'));
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -79,6 +86,14 @@ impl Fixture {
         assert_eq!(records.len(), 1);
         records.into_iter().next().unwrap()
     }
+}
+
+pub(in crate::audit) fn assert_valid(record: &Value) {
+    static SCHEMA: LazyLock<jsonschema::Validator> =
+        LazyLock::new(|| jsonschema::draft202012::new(&serde_json::from_str(RECORD_SCHEMA).unwrap()).unwrap());
+    let faults: Vec<_> =
+        SCHEMA.iter_errors(record).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
+    assert!(faults.is_empty(), "{faults:#?}\n{record:#}");
 }
 
 /// A data-key request of the reference's role session, up to its outcome.
@@ -212,7 +227,7 @@ fn a_refusal_has_its_code_and_message_and_the_operator_detail_apart_from_the_mes
     let fixture = Fixture::new();
     let draft = fixture.open();
     data_key_request(&draft);
-    draft.reason(Reason { decision: "ImplicitDeny", layer: "identity", ..Reason::default() });
+    draft.reason(Reason { decision: "ImplicitDeny", action: "kms:Decrypt", layer: "identity", ..Reason::default() });
     draft.response_elements(r#"{"never":"shown"}"#.to_owned());
     draft.detail("no statement matched");
     draft.failed("AccessDenied", Some("User: … is not authorized"));
@@ -222,7 +237,7 @@ fn a_refusal_has_its_code_and_message_and_the_operator_detail_apart_from_the_mes
     assert_eq!(record["errorMessage"], "User: … is not authorized");
     assert_eq!(record["responseElements"], Value::Null);
     let gateway = &record["additionalEventData"]["gateway"];
-    assert_eq!(gateway["reasons"], json!([{"decision": "ImplicitDeny", "action": "", "layer": "identity"}]));
+    assert_eq!(gateway["reasons"], json!([{"decision": "ImplicitDeny", "action": "kms:Decrypt", "layer": "identity"}]));
     assert_eq!(gateway["detail"], "no statement matched");
 }
 
@@ -276,13 +291,13 @@ fn an_operation_that_outlives_its_client_is_recorded_with_its_outcome() {
     draft.operation("CreateKey", false);
     let detached = draft.clone();
     drop(draft);
-    detached.response_elements(r#"{"keyMetadata":{"keyId":"1234"}}"#.to_owned());
+    detached.response_elements(format!(r#"{{"keyMetadata":{{"arn":"{KEY}"}}}}"#));
     detached.succeeded();
     drop(detached);
     let record = fixture.record();
     assert!(record.get("errorCode").is_none());
     assert_eq!(record["readOnly"], false);
-    assert_eq!(record["responseElements"]["keyMetadata"]["keyId"], "1234");
+    assert_eq!(record["responseElements"]["keyMetadata"]["arn"], KEY);
 }
 
 #[tokio::test]
@@ -323,20 +338,22 @@ fn both_keys_and_both_reasons_of_a_re_encryption_are_recorded() {
     for policy in ["from", "to"] {
         draft.reason(Reason {
             decision: "Allow",
+            action: "kms:ReEncryptTo",
+            layer: "identity",
             policy: Some(policy.into()),
             statement: Some("0".into()),
             ..Reason::default()
         });
     }
-    draft.additional("sourceKeyMaterialId", "aa");
-    draft.additional("destinationKeyMaterialId", "bb");
+    draft.additional("sourceKeyMaterialId", &*"aa".repeat(32));
+    draft.additional("destinationKeyMaterialId", &*"bb".repeat(32));
     drop(draft);
     let record = fixture.record();
     assert_eq!(record["resources"][0]["ARN"], KEY);
     let other = json!({"accountId": "444455556666", "type": "AWS::KMS::Alias", "ARN": alias});
     assert_eq!(record["resources"][1], other);
-    assert_eq!(record["additionalEventData"]["sourceKeyMaterialId"], "aa");
-    assert_eq!(record["additionalEventData"]["destinationKeyMaterialId"], "bb");
+    assert_eq!(record["additionalEventData"]["sourceKeyMaterialId"], "aa".repeat(32));
+    assert_eq!(record["additionalEventData"]["destinationKeyMaterialId"], "bb".repeat(32));
     assert_eq!(record["additionalEventData"]["gateway"]["reasons"][1]["policy"], "to");
 }
 
@@ -424,7 +441,8 @@ proptest! {
             draft.failed(code.clone(), Some(message));
         }
         drop(draft);
-        let record = fixture.record();
+        // Facts that no request has make a record that its schema does not have.
+        let [record] = &fixture.whatever_they_say()[..] else { panic!("one record") };
         if present[5] {
             prop_assert!(message.starts_with(record["errorMessage"].as_str().unwrap()));
         }

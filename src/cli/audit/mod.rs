@@ -1,7 +1,9 @@
 //! `kmsgate audit`: the trail, read by whoever has its files; no gateway has to run.
 
 mod progress;
+mod public_key;
 mod report;
+mod schema;
 mod tail;
 mod verify;
 
@@ -20,6 +22,8 @@ pub(super) enum Command {
     Verify(verify::Arguments),
     Tail(tail::Arguments),
     Report(report::Arguments),
+    PublicKey(public_key::Arguments),
+    Schema(schema::Arguments),
 }
 
 pub(super) fn run(command: &Command) -> ExitCode {
@@ -27,6 +31,8 @@ pub(super) fn run(command: &Command) -> ExitCode {
         Command::Verify(arguments) => verify::run(arguments),
         Command::Tail(arguments) => tail::run(arguments),
         Command::Report(arguments) => report::run(arguments),
+        Command::PublicKey(arguments) => public_key::run(arguments),
+        Command::Schema(arguments) => schema::run(arguments),
     }
 }
 

@@ -16,7 +16,6 @@ use super::{refuse, unreadable};
 use crate::audit::reading::{Follower, Input, Line, Progress, Told, last_lines};
 use crate::audit::{console_line, steers_terminal};
 use crate::cli::output::plain;
-use crate::config::AuditTarget;
 use filter::Filter;
 
 /// How long nothing is looked for: a person does not notice it, and a machine hardly that somebody looks.
@@ -92,13 +91,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 /// The file that is asked for.
 fn file(arguments: &Arguments) -> Result<PathBuf, ExitCode> {
     let Some(config) = &arguments.config else { return Ok(arguments.file.clone().unwrap_or_default()) };
-    match super::super::load(config)?.audit {
-        AuditTarget::File(file) => Ok(file),
-        AuditTarget::Stdout => Err(refuse(
-            "the configuration has no audit file, records go to standard output",
-            "name the file that they were kept in",
-        )),
-    }
+    super::super::load(config)?
+        .audit
+        .file
+        .ok_or_else(|| refuse("the configuration has no audit file", "name the file that the records were kept in"))
 }
 
 /// What is shown, and how.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -106,12 +106,12 @@ impl Gateway {
         self.lines().into_iter().filter(|record| record["eventSource"] != "kmsgate").collect()
     }
 
-    /// Every line of its audit file.
+    /// Every line of its audit file, each as its schema has it.
     pub(crate) fn lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.site.path("audit.jsonl")).unwrap();
         // What stands behind the last line's end is being written at this moment.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        whole.lines().map(record).collect()
     }
 
     /// The one record of a request that was answered.
@@ -165,6 +165,18 @@ impl Drop for Process {
             eprintln!("the gateway's log:\n{}", self.log.lock().unwrap().join("\n"));
         }
     }
+}
+
+fn record(line: &str) -> Value {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = serde_json::from_str(kmsgate::audit::RECORD_SCHEMA).unwrap();
+        jsonschema::draft202012::new(&schema).unwrap()
+    });
+    let record = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    if let Err(fault) = SCHEMA.validate(&record) {
+        panic!("{}: {fault}: {line}", fault.instance_path());
+    }
+    record
 }
 
 /// Waits until a child has ended.
