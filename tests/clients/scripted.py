@@ -1,6 +1,7 @@
 """An upstream that answers what a test tells it to, and keeps what it was sent, to the byte."""
 
 import json
+import sys
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -47,7 +48,8 @@ class Scripted:
 
     def __init__(self):
         self.secrets = set()
-        self.sent = []
+        # Requests that are kept, and what came that was none.
+        self.sent, self.faults = [], []
         # Makes a `Reply` of a `Sent`; of `None` the connection is closed without an answer.
         self.answer = None
         scripted = self
@@ -70,10 +72,21 @@ class Scripted:
                 self.end_headers()
                 self.wfile.write(reply.bytes)
 
+            def send_error(self, code, *_, **__):
+                scripted.faults.append((code, self.raw_requestline))
+                self.close_connection = True
+
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_):
+                fault = sys.exception()
+                # The peer has ended it.
+                if not isinstance(fault, OSError):
+                    scripted.faults.append(fault)
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -86,3 +99,4 @@ class Scripted:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+        assert not self.faults, self.faults
