@@ -80,7 +80,8 @@ class Connection:
 
     def __init__(self, upstream, stream):
         self.upstream, self.stream = upstream, stream
-        stream.settimeout(PATIENCE)
+        # Longer than a test waits for the peer to end it.
+        stream.settimeout(2 * PATIENCE)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, data):
@@ -100,6 +101,12 @@ class Connection:
         while len(body) < int(headers["content-length"]):
             body += self._receive(LONGEST_HEAD)
         return Request(headers, body, self)
+
+    @property
+    def open(self):
+        """Whether neither side has ended it."""
+        with self.upstream.lock:
+            return self in self.upstream.connected
 
     def wait_for_end(self):
         """Until the peer ends the connection. It may not send anything more."""
@@ -137,7 +144,7 @@ class Upstream:
         self.connections = 0
         self.always(as_kms)
         self.at_each_connection(lambda connection: None)
-        self._open, self._lock = set(), threading.Lock()
+        self.connected, self.lock = set(), threading.Lock()
         self._listener = None
         self.start()
         self.url = f"{'https' if tls else 'http'}://{host}:{self._port}"
@@ -174,8 +181,8 @@ class Upstream:
         self._tls = tls
 
     def close_connections(self):
-        with self._lock:
-            for connection in list(self._open):
+        with self.lock:
+            for connection in list(self.connected):
                 connection.close()
 
     def go_down(self):
@@ -199,8 +206,8 @@ class Upstream:
             threading.Thread(target=self._serve, args=[Connection(self, stream)], daemon=True).start()
 
     def _serve(self, connection):
-        with self._lock:
-            self._open.add(connection)
+        with self.lock:
+            self.connected.add(connection)
         try:
             self._first(connection)
             if self._tls:
@@ -215,8 +222,8 @@ class Upstream:
         except Exception as fault:
             self.faults.append(repr(fault))
         finally:
-            with self._lock:
-                self._open.discard(connection)
+            with self.lock:
+                self.connected.discard(connection)
             connection.close()
 
     def _step(self):

@@ -117,11 +117,18 @@ def test_a_server_that_does_not_speak_our_tls_is_not_asked(start, tmp_path, upst
 
 
 def test_a_handshake_that_hangs_ends_at_the_connect_timeout_and_is_not_tried_again(start, tmp_path, upstream):
-    upstream.at_each_connection(until_the_peer_gives_up)
+    hanging = []
+
+    def hangs(connection):
+        hanging.append(connection)
+        until_the_peer_gives_up(connection)
+
+    upstream.at_each_connection(hangs)
     url = upstream.url.replace("http://127.0.0.1", "https://localhost")
     gateway, kms = start(url, f'connect_timeout_ms = 300\nca_file = "{Authority(tmp_path).file}"')
     assert_unreachable(gateway, kms, "connect_timeout", 1, "no connection to localhost:[0-9]+ was made in time")
     assert upstream.connections == 2
+    wait_for(lambda: not any(connection.open for connection in hanging))
 
 
 def test_a_connection_that_is_never_accepted_ends_at_the_connect_timeout(start):
