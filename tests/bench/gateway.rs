@@ -20,7 +20,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
 const PATIENCE: Duration = Duration::from_secs(5);
 const REGION: &str = "eu-central-1";
 /// What it must answer to the requests of a load.
-pub(crate) const DATA_KEY: Expected = Expected::Checked(b"\"CiphertextBlob\":\"");
+pub(crate) const DATA_KEY: Expected = Expected::Checked { body: b"\"CiphertextBlob\":\"", whole: false };
 /// Ids in the style of AWS's documentation; the secrets are made for each run.
 const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 const KEEPER_ACCESS_KEY_ID: &str = "AKIAI44QH8DHBEXAMPLE";

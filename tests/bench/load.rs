@@ -34,8 +34,13 @@ pub(crate) enum Pace {
 pub(crate) enum Expected {
     /// 200 with this body, whatever was asked.
     Constant(&'static [u8]),
-    /// 200 with a body that contains this, or 400 with `InvalidSignatureException` if the request is forged.
-    Checked(&'static [u8]),
+    /// 200 with a body that is this, or only contains it; 400 with `InvalidSignatureException` if the request is forged.
+    Checked {
+        /// What of the body is known.
+        body: &'static [u8],
+        /// Whether that is all of it.
+        whole: bool,
+    },
 }
 
 /// What the answers were.
@@ -266,11 +271,11 @@ impl Load {
 impl Expected {
     /// What is wrong with `answer`, with its first bytes, or `None`.
     pub(crate) fn mismatch(self, answer: &Answer<'_>, forged: bool) -> Option<String> {
-        let (status, part) = match self {
-            Self::Checked(_) if forged => (400, b"InvalidSignatureException".as_slice()),
-            Self::Checked(body) | Self::Constant(body) => (200, body),
+        let (status, part, whole) = match self {
+            Self::Checked { .. } if forged => (400, b"InvalidSignatureException".as_slice(), false),
+            Self::Checked { body, whole } => (200, body, whole),
+            Self::Constant(body) => (200, body, true),
         };
-        let whole = matches!(self, Self::Constant(_));
         let right = answer.status == status && if whole { answer.body == part } else { contains(answer.body, part) };
         (!right).then(|| {
             let body = answer.body.get(..answer.body.len().min(300)).unwrap_or_default().escape_ascii();

@@ -41,7 +41,7 @@ impl Peer {
 
     /// Starts the gateway.
     pub(crate) fn gateway(gateway: &Gateway, launcher: &Launcher, upstream: &Upstream) -> Outcome<Self> {
-        let expected = Expected::Checked(upstream.body.as_bytes());
+        let expected = Expected::Checked { body: upstream.body.as_bytes(), whole: true };
         Self::new(Server::new(GATEWAY, gateway.start(launcher)?, gateway.address, expected), true)
     }
 

@@ -40,7 +40,8 @@ async fn serve(script: &Script) -> Outcome<()> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let forward = Forward {
-        client: Client::builder(TokioExecutor::new()).build(connector),
+        // Without vectored writes, as the gateway's.
+        client: Client::builder(TokioExecutor::new()).http1_writev(false).build(connector),
         upstream: script.upstream.to_string().parse()?,
     };
     let listener = TcpListener::bind(script.listen).await?;
