@@ -362,7 +362,7 @@ def test_a_change_whose_connection_breaks_is_not_made_twice(gateway, upstream, a
     ids=["made", "refused"],
 )
 def test_a_change_whose_client_hangs_up_is_carried_out_and_recorded_once_with_its_outcome(
-    gateway, upstream, reply, code
+    gateway, upstream, admin, reply, code
 ):
     arrived, gone = threading.Event(), threading.Event()
 
@@ -380,11 +380,15 @@ def test_a_change_whose_client_hangs_up_is_carried_out_and_recorded_once_with_it
     assert arrived.wait(PATIENCE)
     connection.close()
     gone.set()
-    [record] = eventually(lambda: gateway.records_with(mark))
+    eventually(lambda: gateway.records_with(mark))
+    assert [sent.operation for sent in upstream.sent] == ["CreateKey"]
+    # Behind whatever else the gateway would have said of it.
+    upstream.script(Reply({"Keys": [], "Truncated": False}))
+    assert call(admin, "ListKeys").status == 200
+    [record] = gateway.records_with(mark)
     assert record.get("errorCode") == (code and "LimitExceededException")
     if code is None:
         assert [resource["ARN"] for resource in record["resources"]] == [OURS]
-    assert [sent.operation for sent in upstream.sent] == ["CreateKey"]
 
 
 def test_an_upstream_that_takes_too_long_is_not_waited_for_and_its_late_answer_goes_nowhere(tmp_path):

@@ -7,6 +7,7 @@ import time
 import pytest
 from in_front import EXAMPLE, InFront, wait_for
 from hostile import KEY, Upstream, accepts_all_but
+from upstream_site import end
 from vending import ROLE, ContainerAgent, InstanceMetadata, Sts
 
 DATA_KEY = {"KeyId": KEY, "KeySpec": "AES_256"}
@@ -53,8 +54,6 @@ class Site:
         return keys
 
     def stop(self):
-        if self.gateway.process.poll() is not None:
-            return
         for secret in [secret for vendor in self.vendors for secret in vendor.secrets()]:
             self.gateway.keep_secret(secret)
         for vendor in self.vendors:
@@ -62,7 +61,7 @@ class Site:
         self.kms.close()
         # botocore closes a connection when its pool is collected.
         gc.collect()
-        self.gateway.stop()
+        end(self.gateway)
         self.upstream.stop()
 
 

@@ -48,8 +48,15 @@ def start(tmp_path):
     # botocore closes a connection when its pool is collected.
     gc.collect()
     for gateway in started:
-        if gateway.process.poll() is None:
-            gateway.stop()
+        end(gateway)
+
+
+def end(gateway):
+    """Stops a gateway, if its test has not; one that has ended by itself must not have crashed."""
+    if gateway.process.poll() is None:
+        gateway.stop()
+    assert gateway.process.returncode == 0, gateway.stderr.text()
+    gateway.assert_no_secret_was_written()
 
 
 class Site:
