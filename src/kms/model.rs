@@ -69,6 +69,7 @@ pub(super) enum Shape {
     },
     Context,
     Texts {
+        least: usize,
         most: usize,
         element: &'static Shape,
     },
@@ -119,11 +120,12 @@ const TAG_KEY: Shape = text(1, 128);
 
 const KEY_ID: Field = Field::required(Member::KeyId, KEY);
 const CONTEXT: Field = Field::optional(Member::EncryptionContext, Shape::Context);
-const GRANT_TOKENS: Field = Field::optional(Member::GrantTokens, Shape::Texts { most: 10, element: &text(1, 8192) });
+const GRANT_TOKENS: Field =
+    Field::optional(Member::GrantTokens, Shape::Texts { least: 0, most: 10, element: &text(1, 8192) });
 const DRY_RUN: Field = Field::optional(Member::DryRun, Shape::Boolean);
 const DRY_RUN_MODIFIERS: Field = Field::optional(
     Member::DryRunModifiers,
-    Shape::Texts { most: usize::MAX, element: &Shape::Choice(DryRunModifierType::values()) },
+    Shape::Texts { least: 0, most: usize::MAX, element: &Shape::Choice(DryRunModifierType::values()) },
 );
 const CIPHERTEXT_BLOB: Field = Field::optional(Member::CiphertextBlob, CIPHERTEXT).needed(Need::WithCiphertext);
 const DATA_KEY_SPEC: Field = Field::optional(Member::KeySpec, Shape::Choice(DataKeySpec::values()));
@@ -221,7 +223,7 @@ static LIST_KEYS: &[Field] = &[
     MARKER,
     Field::optional(
         Member::ResourceOwners,
-        Shape::Texts { most: 2, element: &Shape::Choice(&["SELF", "OTHER_ACCOUNTS_VIA_RAM"]) },
+        Shape::Texts { least: 1, most: 2, element: &Shape::Choice(&["SELF", "OTHER_ACCOUNTS_VIA_RAM"]) },
     ),
 ];
 
@@ -239,7 +241,7 @@ static PUT_KEY_POLICY: &[Field] =
 static TAG_RESOURCE: &[Field] = &[KEY_ID, TAGS.needed(Need::Required)];
 
 static UNTAG_RESOURCE: &[Field] =
-    &[KEY_ID, Field::required(Member::TagKeys, Shape::Texts { most: usize::MAX, element: &TAG_KEY })];
+    &[KEY_ID, Field::required(Member::TagKeys, Shape::Texts { least: 0, most: usize::MAX, element: &TAG_KEY })];
 
 static ENABLE_KEY_ROTATION: &[Field] =
     &[KEY_ID, Field::optional(Member::RotationPeriodInDays, Shape::Integer { min: 90, max: 2560 })];

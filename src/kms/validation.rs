@@ -3,6 +3,7 @@
 //! The value of a blob is never repeated: it may be plaintext. Neither is that of a secret.
 
 use std::fmt::{self, Display, Write as _};
+use std::ops::RangeInclusive;
 
 use super::exception::Exception;
 use super::model::{ENCRYPTION_CONTEXT_BYTES, Field, Need, Shape};
@@ -170,8 +171,8 @@ fn check_value(field: &'static Field, node: &Node, prefix: &str, faults: &mut Fa
                 faults.broken(None, &path, format_args!("{constraint}"));
             }
         }
-        (Shape::Texts { most, element }, Node::Texts(texts)) => {
-            check_texts(&path, *most, element, texts, faults);
+        (Shape::Texts { least, most, element }, Node::Texts(texts)) => {
+            check_texts(&path, *least..=*most, element, texts, faults);
         }
         (Shape::Structure(fields), Node::Structure(members)) => {
             check(fields, members, &format!("{path}."), faults);
@@ -187,14 +188,20 @@ fn check_value(field: &'static Field, node: &Node, prefix: &str, faults: &mut Fa
 }
 
 /// The list's own length, then all that its elements break, as one item with the whole list.
-fn check_texts(path: &Path<'_>, most: usize, element: &'static Shape, texts: &[String], faults: &mut Faults) {
+fn check_texts(
+    path: &Path<'_>,
+    lengths: RangeInclusive<usize>,
+    element: &'static Shape,
+    texts: &[String],
+    faults: &mut Faults,
+) {
     let list = List(texts);
     let mut broken = |constraint: fmt::Arguments<'_>| match path.member {
         Member::GrantTokens => faults.broken_unrecorded(&list, path, constraint),
         _ => faults.broken(Some(&list), path, constraint),
     };
-    if texts.len() > most {
-        broken(format_args!("have length less than or equal to {most}"));
+    for constraint in length(texts.len(), *lengths.start(), *lengths.end()) {
+        broken(format_args!("{constraint}"));
     }
     if let Some(constraint) = texts.iter().find_map(|text| broken_by(element, text).into_iter().next()) {
         // AWS names all the element's bounds, not the one that is broken.

@@ -31,7 +31,7 @@ pub(super) static CREATE_GRANT: &[Field] = &[
     RETIRING_PRINCIPAL,
     Field::required(
         Member::Operations,
-        Shape::Texts { most: usize::MAX, element: &Shape::Choice(GrantOperation::values()) },
+        Shape::Texts { least: 0, most: usize::MAX, element: &Shape::Choice(GrantOperation::values()) },
     ),
     CONSTRAINTS,
     GRANT_TOKENS,
