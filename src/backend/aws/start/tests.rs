@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use tokio::sync::oneshot;
@@ -107,6 +108,8 @@ async fn the_end_waits_for_changes_under_way() {
     let (done, outcome) = std::sync::mpsc::channel();
     drop(backend.detached(async move {
         let _ = told.await;
+        // The end has begun before the change has ended.
+        tokio::time::sleep(Duration::from_millis(50)).await;
         done.send("done").unwrap();
     }));
     drop(backend);

@@ -1,6 +1,7 @@
 //! What is counted.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::time::timeout;
 
 use super::*;
 
@@ -21,11 +22,15 @@ async fn connections_and_failures_are_counted_for_their_upstream() {
     assert!(shows("kmsgate_upstream_connections_opened_total{upstream=\"111122223333/eu-west-1\"} 2"));
     assert!(shows(&open(2)));
     // The second request of a connection is never answered here.
-    while transport.ask().await.is_ok() {}
+    let failed_at_last = async { while transport.ask().await.is_ok() {} };
+    timeout(LONG, failed_at_last).await.unwrap();
     assert!(shows(&failed("first_byte_timeout", 1)), "{}", recorder.handle().render());
     assert!(shows(&failed("broken", 0)));
     drop(transport);
-    while !shows(&open(0)) {
-        tokio::task::yield_now().await;
-    }
+    let closed = async {
+        while !shows(&open(0)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, closed).await.unwrap();
 }
