@@ -25,6 +25,7 @@ os.environ |= {
 # The suites of whole clients, which a gateway that forwards has to pass too, and those of their tests that hold for a
 # local KMS alone, each with its reason. How conformance cases differ there stands in `forwarded.py`.
 OF_CLIENTS = {"test_boto3", "test_cli", "test_curl", "test_javascript", "test_conformance"}
+assert all(Path(__file__).with_name(f"{name}.py").exists() for name in OF_CLIENTS), "a suite has another name now"
 LOCAL_ALONE = {
     "test_the_lines_that_quickstart_prints_run_as_they_are": "quickstart is a local KMS",
     "test_no_case_expects_what_the_services_model_does_not_have": "it looks at the cases and at the model",
