@@ -35,15 +35,15 @@ impl Input {
 /// `text` with [`CONCEALED`] in place of each run of bytes that are secret.
 fn without(text: &str, is_secret: &[bool]) -> String {
     let mut kept = String::with_capacity(text.len());
-    let mut in_secret = false;
+    let mut concealing = false;
     for (at, character) in text.char_indices() {
         let is_secret = is_secret.get(at) == Some(&true);
-        match (is_secret, in_secret) {
+        match (is_secret, concealing) {
             (false, _) => kept.push(character),
             (true, false) => kept.push_str(CONCEALED),
             (true, true) => {}
         }
-        in_secret = is_secret;
+        concealing = is_secret;
     }
     kept
 }

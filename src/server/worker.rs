@@ -177,15 +177,15 @@ mod tests {
     fn a_worker_s_end_does_not_wait_for_a_name_that_is_being_looked_up() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (answer, unanswered) = channel::<()>();
-        let (begin, begun) = oneshot::channel();
+        let (start, started) = oneshot::channel();
         let (end, ended) = channel();
         std::thread::spawn(move || {
             to_its_end(runtime, async {
                 tokio::task::spawn_blocking(move || {
-                    begin.send(()).unwrap();
+                    start.send(()).unwrap();
                     let _ = unanswered.recv();
                 });
-                begun.await.unwrap();
+                started.await.unwrap();
             });
             end.send(()).unwrap();
         });

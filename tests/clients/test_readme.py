@@ -122,8 +122,10 @@ def test_the_lines_for_boto3(narrow, monkeypatch):
 
 def test_the_lines_for_a_gateway_in_front_of_aws_kms(suite, tmp_path):
     files, serve = re.split("^(?=kmsgate serve)", block("In front of AWS KMS", "sh"), flags=re.MULTILINE)
-    printed = suite("sh", "-eu", input=files)
-    [(key_id, secret)] = re.findall(r"^access key id +(\S+)\nsecret access key +(\S+)$", printed, re.MULTILINE)
+    suite("sh", "-eu", input=files)
+    credentials = tmp_path / "credentials.toml"
+    assert credentials.stat().st_mode & 0o777 == 0o600
+    [(key_id, secret)] = re.findall('id = "(.*)"\nsecret = "(.*)"', credentials.read_text())
     [config] = re.findall(r"^kmsgate serve --config (\S+) &$", serve, re.MULTILINE)
     upstream = Upstream()
     # In place of AWS, and on ports that are free.
