@@ -23,8 +23,8 @@ const CHECKPOINT: &str = "AuditCheckpoint";
 
 /// `eventName` of a line that stands for one that a crash has left half-written.
 const REPAIRED: &str = "AuditLineRepaired";
-/// So much of it is quoted, in bytes; no record is as long.
-const MOST_QUOTED: usize = LONGEST_LINE / 2;
+/// So much can be quoted, in bytes: no record is half as long, and in base64 it is within the longest line.
+pub(super) const MOST_REPAIRED: usize = LONGEST_LINE / 4;
 
 /// Which embedded store there is, and at which revision.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -131,9 +131,10 @@ impl Chain {
         self.end.last = Link { sequence, hash: LineHash::of(out.get(start..).unwrap_or_default()) };
     }
 
-    /// The line, with its line feed, that stands for `torn`, what a crash has left of one.
+    /// The line, with its line feed, that stands for `torn`, what a crash has left of one: at most [`MOST_REPAIRED`]
+    /// bytes.
     pub(super) fn repaired(&mut self, torn: &[u8]) -> Vec<u8> {
-        let quoted = STANDARD.encode(torn.get(..MOST_QUOTED).unwrap_or(torn));
+        let quoted = STANDARD.encode(torn);
         let mut line = Vec::new();
         self.settings.origin.event(&mut line, REPAIRED, self.settings.clock.now());
         line.extend_from_slice(format!(r#""repaired":{{"bytes":{},"text":"{quoted}"}}"#, torn.len()).as_bytes());

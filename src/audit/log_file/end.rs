@@ -8,7 +8,7 @@ use memchr::memrchr;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::super::chain::{ChainEnd, Link, StoreRevision};
+use super::super::chain::{ChainEnd, Link, MOST_REPAIRED, StoreRevision};
 use super::super::line_end::{LineEnd, LineHash};
 use super::super::reading::LONGEST_LINE;
 use crate::clock::Timestamp;
@@ -123,7 +123,7 @@ fn unchained() -> io::Error {
 }
 
 fn torn(file: &File, from: u64, length: u64) -> io::Result<(u64, Vec<u8>)> {
-    let size = usize::try_from(length - from).ok().filter(|size| *size <= LONGEST_LINE);
+    let size = usize::try_from(length - from).ok().filter(|size| *size <= MOST_REPAIRED);
     let Some(size) = size else {
         let message = format!("its last {} bytes are no records; move it away", length - from);
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));

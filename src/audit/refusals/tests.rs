@@ -10,7 +10,7 @@ use http::HeaderValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::{Arrived, Draft, Recorder, TlsDetails, Writer, user_identity};
+use crate::audit::{Arrived, Draft, Durability, MainSink, Recorder, TlsDetails, Trail, Writer, user_identity};
 use crate::aws::Regions;
 use crate::clock::{self, ManualClock};
 
@@ -147,7 +147,16 @@ impl Fixture {
     /// A recorder with a closed gate before its sink.
     fn gated(per_second: u32) -> Self {
         let ((gate, opened), taken) = (mpsc::channel(), Arc::default());
-        let writer = Arc::new(Writer::threaded(Gate { opened, taken: Arc::clone(&taken) }).unwrap());
+        let writer = Arc::new(
+            Writer::open(Trail {
+                main: MainSink::Stream(Box::new(Gate { opened, taken: Arc::clone(&taken) })),
+                durability: Durability::Written,
+                chain: None,
+                seconds: Vec::new(),
+                clock: clock::Clock::System,
+            })
+            .unwrap(),
+        );
         let clock = clock::Clock::Manual(ManualClock::new(time("20261123T182241Z")));
         let (regions, account) = (Regions::new("us-west-2".parse().unwrap()), "111122223333".parse().unwrap());
         let recorder = Recorder::new(writer, clock, &regions, account);
