@@ -59,7 +59,9 @@ async fn change(
         if let Ok(answer) = &answer {
             let key = authorized.keys.main.as_ref().map(|found| found.key.arn());
             let elements = ResponseElements::of(operation, key).of_answer(&answer.body);
-            elements.into_iter().for_each(|elements| draft.response_elements(elements));
+            if let Some(elements) = elements {
+                draft.response_elements(elements);
+            }
         }
         super::audit::note(&draft, answer.as_ref());
         answer

@@ -408,7 +408,7 @@ fn on_several_runtimes_every_request_ends_and_no_more_are_admitted_than_the_budg
     let most = 5_000.0f64.mul_add(elapsed.as_secs_f64(), 100.0 + 1.0 + 4.0);
     assert!(f64::from(admitted) <= most, "{admitted} in {elapsed:?}");
     // What may be taken at once is, however short the time.
-    assert!(admitted >= 100 + 1, "{admitted}");
+    assert!(admitted > 100, "{admitted}");
 }
 
 #[test]

@@ -89,7 +89,9 @@ async fn however_a_server_ends_its_connections_no_request_reaches_it_twice() {
                 let mut late = Vec::new();
                 // Whether the client is gone by now or not.
                 _ = stream.shutdown(Shutdown::Write).and_then(|()| stream.read_to_end(&mut late));
-                ids(&late).into_iter().for_each(|id| sender.send(id).unwrap());
+                for id in ids(&late) {
+                    sender.send(id).unwrap();
+                }
             });
         }
     });
