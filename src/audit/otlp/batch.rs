@@ -1,6 +1,6 @@
 //! How much of what waits is sent with one request.
 
-/// As many records as collectors put into a batch of their own by default, or a little less.
+/// What OpenTelemetry's own SDKs put into one request by default (SDK specification, `maxExportBatchSize`).
 const RECORDS: usize = 512;
 /// With its attributes a record has at most twice the bytes of its line and two kilobytes, so a request stays below
 /// 4 MiB, the least that collectors and what stands before them take by default (the OTLP specification recommends 64).

@@ -313,9 +313,9 @@ fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn an_exporter_may_be_dropped_anywhere() {
+fn an_exporter_is_used_on_a_thread_of_its_own_and_may_be_dropped_in_a_runtime() {
     let server = Server::start(|_| taken());
     let mut exporter = exporter(&server);
-    exporter.write_all(LINES).unwrap();
+    let exporter = std::thread::spawn(move || exporter.write_all(LINES).map(|()| exporter)).join().unwrap().unwrap();
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async move { drop(exporter) });
 }
