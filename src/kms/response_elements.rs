@@ -42,7 +42,7 @@ impl ResponseElements {
         if !self.members.is_empty() && !matches!(body, [] | b"null") {
             let mut deserializer = serde_json::Deserializer::from_slice(body);
             let found = deserializer.deserialize_map(Members(self.members)).ok()?;
-            recorded.extend(found.into_iter().map(|(name, value)| (camel(name), in_camel(name, value))));
+            recorded.extend(found.into_iter().filter_map(|(name, value)| in_camel(name, value)));
         }
         (!recorded.is_empty()).then(|| Value::Object(recorded).to_string())
     }
@@ -93,13 +93,20 @@ fn camel(name: &str) -> String {
     name
 }
 
-fn in_camel(name: &str, value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            members.into_iter().map(|(name, value)| (camel(&name), in_camel(&name, value))).collect()
-        }
-        Value::Array(values) => values.into_iter().map(|value| in_camel(name, value)).collect(),
+/// A member as records have it. One that is `null` is absent there.
+fn in_camel(name: &str, value: Value) -> Option<(String, Value)> {
+    let value = match value {
+        Value::Null => return None,
         Value::Number(number) if name.ends_with("Date") || name == "ValidTo" => spelled(&number).into(),
+        value => recorded(value),
+    };
+    Some((camel(name), value))
+}
+
+fn recorded(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members.into_iter().filter_map(|(name, value)| in_camel(&name, value)).collect(),
+        Value::Array(values) => values.into_iter().map(recorded).collect(),
         value => value,
     }
 }
@@ -148,7 +155,7 @@ mod tests {
 
     const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-    fn recorded(operation: Operation, body: &str) -> Value {
+    fn elements_of(operation: Operation, body: &str) -> Value {
         let elements = ResponseElements::of(operation, Some(&KEY.parse().unwrap()));
         elements.of_answer(body.as_bytes()).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
     }
@@ -186,36 +193,43 @@ mod tests {
             "replicaPolicy": "{\"Version\":\"2012-10-17\"}",
             "replicaTags": [{"tagKey": "Date", "tagValue": "ValidTo"}],
         });
-        assert_eq!(recorded(Operation::ReplicateKey, &body.to_string()), expected);
+        assert_eq!(elements_of(Operation::ReplicateKey, &body.to_string()), expected);
     }
 
     #[test]
     fn a_key_that_is_changed_is_named_where_cloudtrail_names_it() {
         let key = json!({"keyId": KEY});
         for body in ["", "null", "{}"] {
-            assert_eq!(recorded(Operation::DisableKey, body), key);
-            assert_eq!(recorded(Operation::DeleteAlias, body), key);
-            assert_eq!(recorded(Operation::TagResource, body), Value::Null);
-            assert_eq!(recorded(Operation::PutKeyPolicy, body), Value::Null);
+            assert_eq!(elements_of(Operation::DisableKey, body), key);
+            assert_eq!(elements_of(Operation::DeleteAlias, body), key);
+            assert_eq!(elements_of(Operation::TagResource, body), Value::Null);
+            assert_eq!(elements_of(Operation::PutKeyPolicy, body), Value::Null);
         }
         let id = KEY.rsplit('/').next().unwrap();
-        assert_eq!(recorded(Operation::RotateKeyOnDemand, &json!({"KeyId": id}).to_string()), json!({"keyId": id}));
+        assert_eq!(elements_of(Operation::RotateKeyOnDemand, &json!({"KeyId": id}).to_string()), json!({"keyId": id}));
         let deletion = json!({"KeyId": KEY, "KeyState": "PendingDeletion", "DeletionDate": 1.618_252_71e9});
         let expected = json!({"keyId": KEY, "keyState": "PendingDeletion", "deletionDate": "Apr 12, 2021, 6:38:30 PM"});
-        assert_eq!(recorded(Operation::ScheduleKeyDeletion, &deletion.to_string()), expected);
+        assert_eq!(elements_of(Operation::ScheduleKeyDeletion, &deletion.to_string()), expected);
     }
 
     #[test]
     fn of_a_grant_its_id_is_recorded_and_never_its_token() {
         let body = json!({"GrantToken": "AQpA", "GrantId": "0c23"}).to_string();
-        assert_eq!(recorded(Operation::CreateGrant, &body), json!({"grantId": "0c23", "keyId": KEY}));
+        assert_eq!(elements_of(Operation::CreateGrant, &body), json!({"grantId": "0c23", "keyId": KEY}));
+    }
+
+    #[test]
+    fn a_member_that_is_null_is_absent() {
+        let body = json!({"KeyMetadata": {"Arn": KEY, "KeyUsage": null, "DeletionDate": null}}).to_string();
+        assert_eq!(elements_of(Operation::CreateKey, &body), json!({"keyMetadata": {"arn": KEY}}));
+        assert_eq!(elements_of(Operation::CreateKey, r#"{"KeyMetadata":null}"#), Value::Null);
     }
 
     #[test]
     fn what_only_reads_has_none_whatever_it_answers() {
         let body = json!({"KeyId": KEY, "KeyMetadata": {}, "Plaintext": "c2VjcmV0", "GrantId": "0c23", "Policy": "{}"});
         for operation in Operation::ALL.iter().filter(|operation| !operation.mutating()) {
-            assert_eq!(recorded(*operation, &body.to_string()), Value::Null, "{operation:?}");
+            assert_eq!(elements_of(*operation, &body.to_string()), Value::Null, "{operation:?}");
         }
     }
 
@@ -223,7 +237,7 @@ mod tests {
     fn an_answer_that_could_be_read_in_two_ways_is_not_recorded() {
         let twice = r#"{"KeyMetadata":{"Arn":"a"},"KeyMetadata":{"Arn":"b"}}"#;
         for body in [twice, "[]", "{", "7"] {
-            assert_eq!(recorded(Operation::CreateKey, body), Value::Null, "{body}");
+            assert_eq!(elements_of(Operation::CreateKey, body), Value::Null, "{body}");
         }
     }
 }

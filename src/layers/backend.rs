@@ -126,7 +126,9 @@ fn change(
     let note = Box::new(move |outcome: Result<&Answer, &Exception>| {
         match outcome {
             Ok(answer) => {
-                elements.of_answer(&answer.body).into_iter().for_each(|elements| draft.response_elements(elements));
+                if let Some(elements) = elements.of_answer(&answer.body) {
+                    draft.response_elements(elements);
+                }
                 super::audit::note(&draft, Ok(answer));
             }
             Err(exception) => super::audit::note(&draft, Err(&exception.clone().into())),

@@ -58,8 +58,7 @@ async fn change(
         let answer = exchange(&elsewhere, &limits, &authorized).await;
         if let Ok(answer) = &answer {
             let key = authorized.keys.main.as_ref().map(|found| found.key.arn());
-            let elements = ResponseElements::of(operation, key).of_answer(&answer.body);
-            if let Some(elements) = elements {
+            if let Some(elements) = ResponseElements::of(operation, key).of_answer(&answer.body) {
                 draft.response_elements(elements);
             }
         }

@@ -278,7 +278,7 @@ def read_record(line):
     """The record in a line of an audit file, which its schema must have."""
     record = json.loads(line)
     faults = [f"{fault.instance_path}: {fault.message}" for fault in schema().iter_errors(record)]
-    assert not faults, (faults, record)
+    assert not faults, f"{faults}: {line.decode()}"
     return record
 
 

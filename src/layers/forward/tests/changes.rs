@@ -98,6 +98,27 @@ async fn a_key_that_was_made_is_recorded() {
     world.forwarded(&forwarding, "CreateKey", &json!({})).await.unwrap();
     let record = world.last_record();
     assert_eq!((resources(&record), &record["readOnly"]), (vec![OTHER_KEY], &json!(false)));
+    assert_eq!(record["responseElements"]["keyMetadata"]["arn"], OTHER_KEY);
+}
+
+#[tokio::test]
+async fn a_change_is_recorded_with_what_it_came_to_unless_it_was_refused() {
+    let deletion = json!({"KeyId": KEY, "KeyState": "PendingDeletion", "DeletionDate": 1_605_662_958.25});
+    let elements = json!({"keyId": KEY, "keyState": "PendingDeletion", "deletionDate": "Nov 18, 2020, 1:29:18 AM"});
+    let refused = || Reply::error(400, "ValidationException", "no");
+    for (operation, reply, expected) in [
+        ("ScheduleKeyDeletion", Reply::ok(&deletion), elements),
+        ("ScheduleKeyDeletion", refused(), Value::Null),
+        // Nothing is answered, and CloudTrail has the key.
+        ("DisableKey", Reply::done(), json!({"keyId": KEY})),
+        ("DisableKey", refused(), Value::Null),
+    ] {
+        let kms = TestKms::replying([reply]).await;
+        let world = may_use_key_alone();
+        let forwarding = world.forwarding(&kms).await;
+        world.forwarded(&forwarding, operation, &json!({"KeyId": KEY})).await.unwrap();
+        assert_eq!(world.last_record()["responseElements"], expected, "{operation}");
+    }
 }
 
 #[tokio::test]

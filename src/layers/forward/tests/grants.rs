@@ -50,6 +50,17 @@ async fn a_grant_to_a_stranger_is_sent_only_where_that_is_wanted_and_its_id_reco
 }
 
 #[tokio::test]
+async fn a_grant_that_is_taken_away_is_recorded_by_its_id() {
+    let kms = TestKms::replying([Reply::done()]).await;
+    let world = World::new();
+    let forwarding = forwarding(&world, &kms, false).await;
+    world.forwarded(&forwarding, "RevokeGrant", &json!({"KeyId": KEY, "GrantId": "0123abcd"})).await.unwrap();
+    let record = world.last_record();
+    assert_eq!(record["additionalEventData"]["grantId"], "0123abcd");
+    assert_eq!(record["responseElements"], json!({"keyId": KEY}));
+}
+
+#[tokio::test]
 async fn grant_tokens_are_refused_or_sent_on_and_give_nothing_here() {
     let kms = TestKms::replying([used(KEY)]).await;
     let mut body = named(KEY);
