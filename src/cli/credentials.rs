@@ -23,7 +23,7 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kmsgate credentials new --principal arn:aws:iam::111122223333:user/orders
-  kmsgate credentials new --principal arn:aws:iam::111122223333:user/orders --file credentials.toml")]
+  kmsgate credentials new --principal arn:aws:iam::111122223333:user/orders --policy orders --file credentials.toml")]
 pub(super) struct New {
     /// The ARN of a root, user, role or role session
     #[arg(long, value_name = "ARN")]
@@ -31,6 +31,16 @@ pub(super) struct New {
     /// The credentials file to add the key to; it is made if it is not there
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// A document of the policies directory, by name, that a principal which the file does not have yet gets
+    #[arg(long = "policy", value_name = "NAME", requires = "file", value_parser = policy_name)]
+    policies: Vec<String>,
+}
+
+/// What can be the name of a document, and stand in quotes as it is.
+fn policy_name(name: &str) -> Result<String, &'static str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let plain = !name.is_empty() && name.bytes().all(is_plain);
+    plain.then(|| name.to_owned()).ok_or("a policy's name is letters, digits, `-`, `_` and `.`")
 }
 
 pub(super) fn run(command: &Command) -> ExitCode {
@@ -47,7 +57,8 @@ pub(super) fn run(command: &Command) -> ExitCode {
         print!("{}", key.to_toml().as_str());
         return ExitCode::SUCCESS;
     };
-    match add_to_file(file, &new.principal, &key) {
+    let policies: Vec<&str> = new.policies.iter().map(String::as_str).collect();
+    match add_to_file(file, &new.principal, &policies, &key) {
         Ok(()) => {
             println!("access key id      {}", key.id);
             println!("secret access key  {}", key.secret.expose());

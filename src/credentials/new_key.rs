@@ -71,6 +71,9 @@ pub enum AddError {
     /// IAM's limit.
     #[error("`{0}` has two access keys already; take out the one that is no longer used, then make a new one")]
     TwoKeys(String),
+    /// What it may do stands in the file already.
+    #[error("the file has `{0}`; name its policies there, and make the key without --policy")]
+    Policies(String),
     /// The place to write at was not found.
     #[error("the tables of `{0}` are written in a way that cannot be added to; add the table by hand")]
     Layout(String),
@@ -80,20 +83,21 @@ pub enum AddError {
 }
 
 /// Adds `key` for `arn` to the credentials file, which is made if it is not there. A principal that the file
-/// does not have is added with no policies, and so may do nothing yet.
+/// does not have is added with `policies`; without any it may do nothing yet.
 ///
 /// # Errors
 ///
 /// [`AddError`]. The file is replaced whole or not at all.
-pub fn add_to_file(file: &Path, arn: &PrincipalArn, key: &NewAccessKey) -> Result<(), AddError> {
+pub fn add_to_file(file: &Path, arn: &PrincipalArn, policies: &[&str], key: &NewAccessKey) -> Result<(), AddError> {
     if !fs::exists(file)? {
-        private_file::write_new(file, principal_toml(written(arn), &[], key).as_bytes())?;
+        private_file::write_new(file, principal_toml(written(arn), policies, key).as_bytes())?;
         return Ok(());
     }
     let text = private_file::read(file).map_err(Faults::from)?;
     let keys_before = key_count(file, &text, arn)?;
     let added = match keys_before {
-        None => append(&text, &principal_toml(written(arn), &[], key)),
+        None => append(&text, &principal_toml(written(arn), policies, key)),
+        Some(_) if !policies.is_empty() => return Err(AddError::Policies(arn.caller().to_owned())),
         Some(count) if count >= MAX_ACCESS_KEYS => return Err(AddError::TwoKeys(arn.caller().to_owned())),
         Some(_) => insert(&text, file, arn, key).ok_or_else(|| AddError::Layout(arn.caller().to_owned()))?,
     };
@@ -185,13 +189,13 @@ mod tests {
         let path = directory.path().join("credentials.toml");
         for count in 1..=2 {
             let key = NewAccessKey::generate().unwrap();
-            add_to_file(&path, &arn(ARN), &key).unwrap();
+            add_to_file(&path, &arn(ARN), &[], &key).unwrap();
             let rows = rows(&path);
             assert_eq!((rows.len(), rows[0].access_keys.len()), (1, count));
             assert_eq!(rows[0].access_keys[count - 1].secret.expose(), key.secret.expose());
         }
         let before = fs::read(&path).unwrap();
-        let third = add_to_file(&path, &arn(ARN), &NewAccessKey::generate().unwrap()).unwrap_err();
+        let third = add_to_file(&path, &arn(ARN), &[], &NewAccessKey::generate().unwrap()).unwrap_err();
         assert!(matches!(third, AddError::TwoKeys(_)), "{third}");
         assert_eq!(fs::read(&path).unwrap(), before);
     }
@@ -201,8 +205,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("credentials.toml");
         let other = "arn:aws:iam::111122223333:user/bob";
-        add_to_file(&path, &arn(ARN), &NewAccessKey::generate().unwrap()).unwrap();
-        add_to_file(&path, &arn(other), &NewAccessKey::generate().unwrap()).unwrap();
+        add_to_file(&path, &arn(ARN), &[], &NewAccessKey::generate().unwrap()).unwrap();
+        add_to_file(&path, &arn(other), &[], &NewAccessKey::generate().unwrap()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let text = text.replace(
             "[[principals]]\narn = \"arn:aws:iam::111122223333:user/bob\"",
@@ -213,7 +217,7 @@ mod tests {
         let before = fs::read_to_string(&path).unwrap();
 
         let key = NewAccessKey::generate().unwrap();
-        add_to_file(&path, &arn(ARN), &key).unwrap();
+        add_to_file(&path, &arn(ARN), &[], &key).unwrap();
         let after = fs::read_to_string(&path).unwrap();
         let rows = rows(&path);
         assert_eq!(rows[0].access_keys.len(), 2);
@@ -229,7 +233,7 @@ mod tests {
         let path = directory.path().join("credentials.toml");
         let role = arn("arn:aws:iam::111122223333:role/service/orders");
         for _ in 0..2 {
-            add_to_file(&path, &role, &NewAccessKey::generate().unwrap()).unwrap();
+            add_to_file(&path, &role, &[], &NewAccessKey::generate().unwrap()).unwrap();
         }
         assert_eq!(rows(&path)[0].arn, role);
         assert_eq!(rows(&path)[0].access_keys.len(), 2);
@@ -241,10 +245,10 @@ mod tests {
         let path = directory.path().join("credentials.toml");
         private_file::write_new(&path, b"[[principals]]\narn = 'x'\n").unwrap();
         let key = NewAccessKey::generate().unwrap();
-        assert!(matches!(add_to_file(&path, &arn(ARN), &key), Err(AddError::Faults(_))));
+        assert!(matches!(add_to_file(&path, &arn(ARN), &[], &key), Err(AddError::Faults(_))));
         private_file::replace(&path, b"").unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(matches!(add_to_file(&path, &arn(ARN), &key), Err(AddError::Faults(_))));
+        assert!(matches!(add_to_file(&path, &arn(ARN), &[], &key), Err(AddError::Faults(_))));
         assert_eq!(fs::read(&path).unwrap(), b"");
     }
 }

@@ -122,6 +122,8 @@ def test_the_lines_for_boto3(narrow, monkeypatch):
 
 def test_the_lines_for_a_gateway_in_front_of_aws_kms(suite, tmp_path):
     files, serve = re.split("^(?=kmsgate serve)", block("In front of AWS KMS", "sh"), flags=re.MULTILINE)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/orders.json").write_text(block("In front of AWS KMS", "json"))
     suite("sh", "-eu", input=files)
     credentials = tmp_path / "credentials.toml"
     assert credentials.stat().st_mode & 0o777 == 0o600
