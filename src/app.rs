@@ -131,11 +131,34 @@ pub fn run(
     console: Option<Writer>,
     ready: impl FnOnce(Listening),
 ) -> Result<(), RunError> {
+    run_recorded(config, backend, |config, backend, clock| recorder(config, backend, clock, console), ready)
+}
+
+/// As [`run`], and nothing is recorded: for the benchmark of what recording costs. No command and no configuration leads
+/// here.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_unrecorded(config: &Config, backend: Served, ready: impl FnOnce(Listening)) -> Result<(), RunError> {
+    let nothing = |config: &Config, _: &Served, clock: &Clock| {
+        let writer = Arc::new(Writer::inline(io::sink()));
+        Ok(Recorder::new(writer, clock.clone(), &config.regions, config.account).discarding())
+    };
+    run_recorded(config, backend, nothing, ready)
+}
+
+fn run_recorded(
+    config: &Config,
+    backend: Served,
+    recorder: impl FnOnce(&Config, &Served, &Clock) -> Result<Recorder, RunError>,
+    ready: impl FnOnce(Listening),
+) -> Result<(), RunError> {
     // The first random byte of a process costs the most: it is drawn before anybody waits for it.
     crate::random::bytes::<1>()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
-        let app = App::start(config, backend, console)?;
+        let app = App::start(config, backend, recorder)?;
         ready(app.listening);
         app.run_until_drained().await
     });
@@ -159,19 +182,17 @@ struct App {
 }
 
 impl App {
-    fn start(config: &Config, backend: Served, console: Option<Writer>) -> Result<Self, RunError> {
+    fn start(
+        config: &Config,
+        backend: Served,
+        recorder: impl FnOnce(&Config, &Served, &Clock) -> Result<Recorder, RunError>,
+    ) -> Result<Self, RunError> {
         let signals = Signals::new()?;
         let (listener, admin) = (listen(config.listen.address)?, listen(config.admin)?);
         let listening = Listening { gateway: listener.local_addr()?, admin: admin.local_addr()? };
         let clock = Clock::System;
-        let audit = Arc::new(trail::open(config, &backend, &clock)?);
-        let recorder = Recorder::new(Arc::clone(&audit), clock.clone(), &config.regions, config.account)
-            .with_unauthenticated_per_second(config.audit.unauthenticated_per_second);
-        let recorder = Arc::new(match console {
-            Some(console) => recorder.with_console(console),
-            None => recorder,
-        });
-        backend.record_in(&audit);
+        let recorder = Arc::new(recorder(config, &backend, &clock)?);
+        backend.record_in(recorder.writer());
         let shared = Shared {
             state: Arc::new(ArcSwap::from_pointee(Snapshot::new(config, listening.gateway, 0)?)),
             clock: clock.clone(),
@@ -240,6 +261,16 @@ impl App {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+fn recorder(config: &Config, backend: &Served, clock: &Clock, console: Option<Writer>) -> Result<Recorder, RunError> {
+    let writer = Arc::new(trail::open(config, backend, clock)?);
+    let recorder = Recorder::new(writer, clock.clone(), &config.regions, config.account)
+        .with_unauthenticated_per_second(config.audit.unauthenticated_per_second);
+    Ok(match console {
+        Some(console) => recorder.with_console(console),
+        None => recorder,
+    })
 }
 
 /// Waits until no connection is left, at most `within`.

@@ -27,6 +27,7 @@ pub struct Recorder {
     site: Site,
     own: Origin,
     refusals: Refusals,
+    discards: bool,
 }
 
 impl Recorder {
@@ -41,6 +42,7 @@ impl Recorder {
             site: Site::new(regions, account),
             own: Origin { region: regions.own().clone(), account },
             refusals: Refusals::new(UNAUTHENTICATED_PER_SECOND),
+            discards: false,
         }
     }
 
@@ -57,6 +59,13 @@ impl Recorder {
     #[must_use]
     pub fn with_unauthenticated_per_second(mut self, per_second: NonZeroU32) -> Self {
         self.refusals = Refusals::new(per_second);
+        self
+    }
+
+    /// Makes no records of requests, to measure what they cost.
+    #[must_use]
+    pub fn discarding(mut self) -> Self {
+        self.discards = true;
         self
     }
 
@@ -98,6 +107,9 @@ impl Recorder {
 
     /// Queues the record of `facts`, or counts it; `None`: then there is nothing to wait for.
     pub(super) fn record(&self, facts: &Facts) -> Option<Ticket> {
+        if self.discards {
+            return None;
+        }
         let now = self.clock.now();
         let refusal = facts.learnt().refusal(facts.peer, now);
         let unauthenticated = refusal.is_some();

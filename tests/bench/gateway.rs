@@ -13,6 +13,7 @@ use crate::connection::Answer;
 use crate::load::Expected;
 use crate::measure::now;
 use crate::requests::Caller;
+use crate::server_unrecorded;
 use crate::setup::{AUDIT_FILE, Setup, User};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
@@ -43,7 +44,12 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Writes all files to `scratch`, and lets a first start make the key.
     pub(crate) fn prepare(scratch: &Path) -> Outcome<Self> {
-        let mut gateway = Self::without_keys(scratch)?;
+        Self::prepare_with(scratch, "")
+    }
+
+    /// As [`Self::prepare`], with these lines in `[audit]`.
+    pub(crate) fn prepare_with(scratch: &Path, audit: &str) -> Outcome<Self> {
+        let mut gateway = Self::write(scratch, audit)?;
         let answer = gateway.first_answer(&Launcher::plain(), "CreateKey", "{}")?;
         gateway.key_id = created_key(&answer.body)?;
         Ok(gateway)
@@ -51,10 +57,14 @@ impl Gateway {
 
     /// Writes all files to `scratch`.
     pub(crate) fn without_keys(scratch: &Path) -> Outcome<Self> {
+        Self::write(scratch, "")
+    }
+
+    fn write(scratch: &Path, audit: &str) -> Outcome<Self> {
         let (address, admin) = (free_address()?, free_address()?);
         let caller = |access_key_id| Caller::make(address, REGION, access_key_id);
         let (caller, keeper) = (caller(ACCESS_KEY_ID)?, caller(KEEPER_ACCESS_KEY_ID)?);
-        let setup = Setup { region: REGION, backend: "{ kind = 'local', data_dir = 'data' }", address, admin };
+        let setup = Setup { region: REGION, backend: "{ kind = 'local', data_dir = 'data' }", address, admin, audit };
         let users = [
             User { name: "orders", policy: POLICY, caller: &caller },
             User { name: "keeper", policy: KEEPER_POLICY, caller: &keeper },
@@ -73,6 +83,13 @@ impl Gateway {
     /// Starts it; it may not accept connections yet.
     pub(crate) fn start(&self, launcher: &Launcher) -> Outcome<Guard> {
         launcher.start(Path::new(PROGRAM), &self.arguments, &self.scratch.join("gateway.log"))
+    }
+
+    /// Starts it so that nothing is recorded: this benchmark itself, with the library.
+    pub(crate) fn start_unrecorded(&self, launcher: &Launcher) -> Outcome<Guard> {
+        let [_, _, file] = &self.arguments;
+        let arguments = [server_unrecorded::ARGUMENT, file];
+        launcher.start(&std::env::current_exe()?, &arguments, &self.scratch.join("gateway.log"))
     }
 
     /// Starts it, asks once, ends it: milliseconds from spawn to the answer.

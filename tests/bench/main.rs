@@ -5,6 +5,7 @@
 //! order, so that a noisy minute of the machine meets all of them. It prints ratios and compares them with the
 //! targets; a target that is not met is no failure, a wrong answer is one.
 
+mod audit;
 mod children;
 mod connection;
 mod figures;
@@ -19,6 +20,7 @@ mod requests;
 mod rounds;
 mod server;
 mod server_bare;
+mod server_unrecorded;
 mod setup;
 mod syscalls;
 mod tables;
@@ -43,9 +45,10 @@ const CLIENT_SHARES_ITS_CORE: bool = false;
 /// How often the start is measured.
 const STARTS: usize = 5;
 
-const USAGE: &str = "usage: cargo bench --bench gateway [-- [--quick] [--requests|--keys]]
+const USAGE: &str = "usage: cargo bench --bench gateway [-- [--quick] [--requests|--audit|--keys]]
   --quick      2 rounds instead of 9, 2,000 keys instead of 100,000: shows that the benchmark works, and no more
   --requests   only what a request costs beyond bare hyper
+  --audit      only what the audit trail costs
   --keys       only what many keys cost";
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| *word != "--bench").collect();
     let outcome = match words.as_slice() {
         [server_bare::ARGUMENT, script] => server_bare::run(script).map(|()| true),
+        [server_unrecorded::ARGUMENT, file] => server_unrecorded::run(file).map(|()| true),
         words => Plan::read(words).and_then(|plan| plan.run()),
     };
     match outcome {
@@ -75,16 +79,18 @@ struct Plan {
 #[derive(Clone, Copy)]
 enum Part {
     Requests,
+    Audit,
     Keys,
 }
 
 impl Plan {
     fn read(words: &[&str]) -> Outcome<Self> {
-        let mut plan = Self { rounds: 9, keys: keys::MANY, parts: &[Part::Requests, Part::Keys] };
+        let mut plan = Self { rounds: 9, keys: keys::MANY, parts: &[Part::Requests, Part::Audit, Part::Keys] };
         for word in words {
             match *word {
                 "--quick" => (plan.rounds, plan.keys) = (2, keys::FEW),
                 "--requests" => plan.parts = &[Part::Requests],
+                "--audit" => plan.parts = &[Part::Audit],
                 "--keys" => plan.parts = &[Part::Keys],
                 _other => return Err(USAGE.into()),
             }
@@ -101,6 +107,7 @@ impl Plan {
         for part in self.parts {
             wrong += match part {
                 Part::Requests => run_requests(self.rounds)?,
+                Part::Audit => run_audit(self.rounds)?,
                 Part::Keys => run_keys(self.rounds, self.keys)?,
             };
         }
@@ -117,6 +124,16 @@ fn run_requests(rounds: usize) -> Outcome<u64> {
     let launcher = Launcher::new()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(measure_all(rounds, &gateway, starts, &launcher, scratch.path()))?;
+    print!("{report}");
+    Ok(report.tally.wrong)
+}
+
+/// What the audit trail costs: how many answers were wrong.
+fn run_audit(rounds: usize) -> Outcome<u64> {
+    let scratch = tempfile::tempdir()?;
+    let launcher = Launcher::new()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(audit::measure(rounds, &launcher, scratch.path()))?;
     print!("{report}");
     Ok(report.tally.wrong)
 }

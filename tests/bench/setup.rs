@@ -26,6 +26,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) address: SocketAddr,
     /// Where its probes and metrics are.
     pub(crate) admin: SocketAddr,
+    /// Lines of its `[audit]`, beside its file.
+    pub(crate) audit: &'s str,
 }
 
 /// A user, and the one policy that says what it may do.
@@ -59,13 +61,13 @@ impl Setup<'_> {
     }
 
     fn configuration(&self) -> String {
-        let Self { region, backend, address, admin } = self;
+        let Self { region, backend, address, admin, audit } = self;
         let quota = "{ per_second = 1000000, burst = 1000000 }";
         format!(
             "region = '{region}'\naccount = '{ACCOUNT}'\n\
              listen.address = '{address}'\nadmin.address = '{admin}'\nbackend = {backend}\n\
-             auth.credentials_file = 'credentials.toml'\npolicies.directory = 'policies'\naudit.file = '{AUDIT_FILE}'\n\
-             server.workers = 1\n\
+             auth.credentials_file = 'credentials.toml'\npolicies.directory = 'policies'\n\
+             server.workers = 1\n[audit]\nfile = '{AUDIT_FILE}'\n{audit}\n\
              [limits]\nprincipal = {quota}\nkey = {quota}\ngateway = {quota}\n\
              classes.symmetric = {quota}\nclasses.management = {quota}\n"
         )

@@ -34,7 +34,8 @@ class Disk:
     def __init__(self, directory):
         self._mounted = directory / "disk"
         self._mounted.mkdir()
-        command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=16m tmpfs "$0" && echo && exec cat']
+        # So small that what the gateway reserves of it is used up soon.
+        command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs "$0" && echo && exec cat']
         # Lives until its standard input ends.
         self._keeper = subprocess.Popen(
             [*command, self._mounted], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -94,7 +95,7 @@ class Pipe:
     """Standard output, as a log collector reads it."""
 
     def __init__(self, directory):
-        self.audit, self._file = 'file = "stdout"', directory / "collected.jsonl"
+        self.audit, self._file = 'stdout = "records"', directory / "collected.jsonl"
         self._from, self._to = os.pipe()
         self.run = {"stdout": self._to}
 

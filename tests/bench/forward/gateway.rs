@@ -40,7 +40,7 @@ impl Gateway {
         let (address, admin) = (free_address()?, free_address()?);
         let caller = Caller::make(address, REGION, ACCESS_KEY_ID)?;
         let backend = format!("{{ kind = 'aws', endpoint_url = 'http://{upstream}' }}");
-        let setup = Setup { region: REGION, backend: &backend, address, admin };
+        let setup = Setup { region: REGION, backend: &backend, address, admin, audit: "" };
         let configuration = setup.write(scratch, &[User { name: "orders", policy: POLICY, caller: &caller }])?;
         Ok(Self { configuration, scratch: scratch.to_owned(), address, caller })
     }
