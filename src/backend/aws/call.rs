@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderName, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::transport::{Bounds, Failure, FailureKind, Transport};
-use super::upstream::{Learnt, Upstream};
+use super::transport::{Bounds, Failure, FailureKind};
+use super::upstream::Learnt;
 use super::{AwsBackend, Fault};
 use crate::aws::{AccountId, Operation, Region, UpstreamQuota};
 use crate::kms::{NotKms, UpstreamAnswer};
@@ -83,31 +83,18 @@ impl AwsBackend {
             return Err(Fault::Unreachable("there is no such upstream".into()));
         };
         upstream.admit(call).await?;
-        let mut left_open = None;
-        match (self.attempts(upstream, transport, call, read, &mut left_open).await, left_open) {
-            (Ok(read), left_open) => Ok(Answered { read, left_open }),
-            (Err(second), Some(first)) if !second.leaves_open() => Err(first.and_then(&second)),
-            (Err(fault), _) => Err(fault),
-        }
-    }
-
-    /// An attempt, and a second where that does no harm. How the first failed is put in `left_open` if it may have been
-    /// carried out.
-    async fn attempts<T>(
-        &self,
-        upstream: &Upstream,
-        transport: &Transport,
-        call: &Call,
-        read: impl FnOnce(&UpstreamAnswer<'_>, &Response<Bytes>) -> T,
-        left_open: &mut Option<Fault>,
-    ) -> Result<T, Fault> {
         let deadline = Instant::now() + self.shared().timeouts.call;
         let bounds = Bounds { deadline, answer_bytes: call.operation.answer_cap() };
         let mut may_be_repeated = true;
-        loop {
-            let mut pass = upstream.breaker.admit(Instant::now()).map_err(|_| Fault::CircuitOpen)?;
-            let (request, signed) = upstream.sign(call)?;
-            let response = match Box::pin(transport.send(request, bounds, |now| pass.handed_over(now))).await {
+        // How a first attempt failed that may have been carried out, whatever becomes of the second.
+        let mut left_open: Option<Fault> = None;
+        let fault = loop {
+            let Ok(mut pass) = upstream.breaker.admit(Instant::now()) else { break Fault::CircuitOpen };
+            let (request, signed) = match upstream.sign(call) {
+                Ok(signed) => signed,
+                Err(fault) => break fault,
+            };
+            let response = match Box::pin(transport.send(request, &bounds, |now| pass.handed_over(now))).await {
                 Ok(response) => response,
                 Err(failure) => {
                     // That all of our own connections are in use says nothing of the upstream.
@@ -115,12 +102,12 @@ impl AwsBackend {
                         pass.failed(Instant::now());
                     }
                     if mem::take(&mut may_be_repeated) && does_no_harm_twice(call.operation, &failure) {
-                        *left_open = failure.was_written().then(|| failure.into());
+                        left_open = failure.was_written().then(|| failure.into());
                         // It counts once more, as far as there is room: it is rare, and what it is for was admitted.
                         let _ = upstream.admit(call).await;
                         continue;
                     }
-                    return Err(failure.into());
+                    break failure.into();
                 }
             };
             let answer = match read_answer(call.operation, &response) {
@@ -132,22 +119,26 @@ impl AwsBackend {
                         pass.failed(Instant::now());
                     }
                     upstream.unusable.not_kms.increment(1);
-                    return Err(Fault::NotKms(not_kms.to_string().into()));
+                    break Fault::NotKms(not_kms.to_string().into());
                 }
             };
             pass.succeeded();
             match upstream.learn(call, &signed, &answer, response.headers()) {
-                Learnt::Nothing => return Ok(read(&answer, &response)),
+                Learnt::Nothing => return Ok(Answered { read: read(&answer, &response), left_open }),
                 Learnt::TheTime if mem::take(&mut may_be_repeated) => {
                     let _ = upstream.admit(call).await;
                 }
-                Learnt::TheTime => return Err(Fault::Rejected("it calls the time of the signature wrong".into())),
+                Learnt::TheTime => break Fault::Rejected("it calls the time of the signature wrong".into()),
                 Learnt::NotUs(said) => {
                     upstream.unusable.rejected.increment(1);
-                    return Err(Fault::Rejected(said));
+                    break Fault::Rejected(said);
                 }
             }
-        }
+        };
+        Err(match left_open {
+            Some(first) if !fault.leaves_open() => first.and_then(&fault),
+            _ => fault,
+        })
     }
 }
 

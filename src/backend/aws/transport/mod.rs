@@ -72,7 +72,7 @@ pub(crate) struct Transport {
 }
 
 /// What one exchange may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Bounds {
     /// When it ends at the latest.
     pub(crate) deadline: Instant,
@@ -114,7 +114,7 @@ impl Transport {
     pub(crate) fn send<'t>(
         &'t self,
         request: Request<Full<Bytes>>,
-        bounds: Bounds,
+        bounds: &'t Bounds,
         handed_over: impl FnMut(Instant) + Send + 't,
     ) -> impl Future<Output = Result<Response<Bytes>, Failure>> + Send + 't {
         // Not an `async fn`, whose future would have a place of its own for the request; in a box, because each step that it
@@ -149,28 +149,27 @@ impl Transport {
     async fn exchange(
         &self,
         mut request: Box<Request<Full<Bytes>>>,
-        bounds: Bounds,
+        bounds: &Bounds,
         mut handed_over: impl FnMut(Instant),
     ) -> Result<Response<Bytes>, Failure> {
-        let Bounds { deadline, .. } = bounds;
         let mut timer = pin!(Timer::default());
-        let _turn = self.turn(timer.as_mut(), deadline).await?;
+        let _turn = self.turn(timer.as_mut(), bounds.deadline).await?;
         loop {
             let now = Instant::now();
             let pooled = self.idle.take(now);
             let is_new = pooled.is_none();
             let (mut connection, now) = match pooled {
                 Some(connection) => (connection, now),
-                None => (self.connect(timer.as_mut(), deadline).await?, Instant::now()),
+                None => (self.connect(timer.as_mut(), bounds.deadline).await?, Instant::now()),
             };
             handed_over(now);
-            let until = deadline.min(now + self.timeouts.first_byte);
+            let until = bounds.deadline.min(now + self.timeouts.first_byte);
             let Ok(sent) = timer.as_mut().bound(until, Box::pin(connection.send(*request))).await else {
                 if !is_new {
                     // It may have died in silence, and those beside it with it: none of them is tried after it.
                     self.idle.clear();
                 }
-                return Err(late(until < deadline));
+                return Err(late(until < bounds.deadline));
             };
             match sent {
                 Sent::Answered(answer) => return self.read(answer, connection, timer, bounds).await,
@@ -188,13 +187,11 @@ impl Transport {
         answer: Box<Response<hyper::body::Incoming>>,
         connection: Connection,
         timer: Pin<&mut Timer>,
-        bounds: Bounds,
+        bounds: &Bounds,
     ) -> Result<Response<Bytes>, Failure> {
         let (head, body) = answer.into_parts();
-        let body = timer
-            .bound(bounds.deadline, collect(body, bounds.answer_bytes))
-            .await
-            .unwrap_or_else(|_| Err(late(false)))?;
+        let whole = timer.bound(bounds.deadline, collect(body, bounds.answer_bytes)).await;
+        let body = whole.unwrap_or_else(|_| Err(late(false)))?;
         self.idle.put(connection, Instant::now());
         Ok(Response::from_parts(head, body))
     }

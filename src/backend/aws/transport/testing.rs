@@ -136,7 +136,7 @@ pub(super) fn request() -> Request<Full<Bytes>> {
 impl Transport {
     /// Sends a request that may take as long as it likes.
     pub(super) async fn ask(&self) -> Result<Response<Bytes>, Failure> {
-        self.send(request(), within(LONG), |_| ()).await
+        self.send(request(), &within(LONG), |_| ()).await
     }
 
     pub(super) async fn answers(&self) {

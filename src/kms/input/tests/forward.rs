@@ -108,3 +108,24 @@ fn a_name_that_differs_from_a_known_one_in_case_alone_is_refused_at_any_depth() 
         assert!(Input::read(operation, body.as_bytes(), Readers::Here, |_, _, _| {}).is_ok(), "{body}");
     }
 }
+
+#[test]
+fn a_list_longer_than_any_of_kms_is_not_read_to_its_end() {
+    let body = |count| json!({"KeyId": "k", "Tags": vec![json!({}); count]}).to_string();
+    assert!(Input::parse_to_forward(Operation::TagResource, body(1000).as_bytes()).is_ok());
+    let refusal = Input::parse_to_forward(Operation::TagResource, body(1001).as_bytes()).unwrap_err();
+    assert_eq!(refusal.kind(), ExceptionKind::Serialization);
+}
+
+#[test]
+fn names_that_fold_to_a_known_one_are_refused_whatever_letters_they_have() {
+    // The kelvin sign is a K of another case to some readers.
+    for name in ["keyid", "KEYID", "\u{212a}eyId"] {
+        let body = json!({"KeyId": "k", name: "other"}).to_string();
+        let refusal = Input::parse_to_forward(OP, body.as_bytes()).unwrap_err();
+        assert_eq!(refusal.kind(), ExceptionKind::Serialization, "{name}");
+    }
+    for name in ["keyids", "keyi", "\u{212a}eyI"] {
+        assert!(Input::parse_to_forward(OP, json!({"KeyId": "k", name: 1}).to_string().as_bytes()).is_ok(), "{name}");
+    }
+}

@@ -172,7 +172,7 @@ async fn a_request_whose_turn_does_not_come_in_time_is_not_sent() {
     let transport = upstream.transport_with(TIMEOUTS, ConnectionSettings { most: 1, ..CONNECTIONS });
     let second = async {
         arrived.recv().await.unwrap();
-        let failure = transport.send(request(), within(SHORT), |_| ()).await.unwrap_err();
+        let failure = transport.send(request(), &within(SHORT), |_| ()).await.unwrap_err();
         go_on.notify_one();
         failure
     };
@@ -245,7 +245,7 @@ fn a_request_on_its_way_can_be_held_by_any_task_and_is_small() {
         size_of_val(future)
     }
     fn check(transport: &Transport) -> usize {
-        sendable(&transport.send(request(), within(SHORT), |_| ()))
+        sendable(&transport.send(request(), &within(SHORT), |_| ()))
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let upstream = runtime.block_on(Upstream::answering());

@@ -100,7 +100,7 @@ async fn however_a_server_ends_its_connections_no_request_reaches_it_twice() {
     for id in 0..REQUESTS {
         let mut request = request();
         request.headers_mut().insert("x-id", HeaderValue::from(id));
-        match transport.send(request, within(LONG), |_| ()).await {
+        match transport.send(request, &within(LONG), |_| ()).await {
             Ok(_) => answered += 1,
             Err(failure) => assert_eq!(failure.kind(), FailureKind::Broken, "{failure}"),
         }

@@ -45,7 +45,7 @@ async fn half_an_answer_is_given_up_at_the_call_s_deadline() {
         let transport = upstream.transport();
         // So that there is no connection to be made within the deadline.
         transport.warm(1).await;
-        let failure = transport.send(request(), within(SHORT), |_| ()).await.unwrap_err();
+        let failure = transport.send(request(), &within(SHORT), |_| ()).await.unwrap_err();
         assert_eq!(failure.kind(), FailureKind::CallTimeout);
         assert!(failure.was_written() && failure.timed_out());
         assert_eq!(transport.idle.len(), 0, "its rest would be taken for another's answer");
@@ -69,6 +69,6 @@ async fn a_connection_is_not_waited_for_beyond_the_call_s_deadline() {
     let upstream = Upstream::start(|mut stream, _| async move { until_end(&mut stream).await }).await;
     let url = format!("https://{}", upstream.address);
     let transport = Authority::new().transport(&url, &ProxySettings::none(), TIMEOUTS);
-    let failure = transport.send(request(), within(SHORT), |_| ()).await.unwrap_err();
+    let failure = transport.send(request(), &within(SHORT), |_| ()).await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::ConnectTimeout);
 }
