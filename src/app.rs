@@ -135,17 +135,17 @@ pub fn run(
 }
 
 /// As [`run`], and nothing is recorded: for the benchmark of what recording costs. No command and no configuration leads
-/// here.
+/// here. `together`: answers wait until others that are ready have theirs too, as they do for their records.
 ///
 /// # Errors
 ///
 /// As [`run`].
-pub fn run_unrecorded(config: &Config, backend: Served, ready: impl FnOnce(Listening)) -> Result<(), RunError> {
+pub fn run_unrecorded(config: &Config, backend: Served, together: bool) -> Result<(), RunError> {
     let nothing = |config: &Config, _: &Served, clock: &Clock| {
         let writer = Arc::new(Writer::inline(io::sink()));
-        Ok(Recorder::new(writer, clock.clone(), &config.regions, config.account).discarding())
+        Ok(Recorder::new(writer, clock.clone(), &config.regions, config.account).discarding(together))
     };
-    run_recorded(config, backend, nothing, ready)
+    run_recorded(config, backend, nothing, |_| ())
 }
 
 fn run_recorded(

@@ -27,7 +27,16 @@ pub struct Recorder {
     site: Site,
     own: Origin,
     refusals: Refusals,
-    discards: bool,
+    discards: Option<Discard>,
+}
+
+/// What becomes of records that are not made.
+#[derive(Clone, Copy)]
+enum Discard {
+    /// Their answers leave at once.
+    AtOnce,
+    /// Their answers leave with others.
+    Together,
 }
 
 impl Recorder {
@@ -42,7 +51,7 @@ impl Recorder {
             site: Site::new(regions, account),
             own: Origin { region: regions.own().clone(), account },
             refusals: Refusals::new(UNAUTHENTICATED_PER_SECOND),
-            discards: false,
+            discards: None,
         }
     }
 
@@ -62,10 +71,10 @@ impl Recorder {
         self
     }
 
-    /// Makes no records of requests, to measure what they cost.
+    /// Makes no records of requests, to measure what they cost; answers leave at once, or `together` as if for records.
     #[must_use]
-    pub fn discarding(mut self) -> Self {
-        self.discards = true;
+    pub fn discarding(mut self, together: bool) -> Self {
+        self.discards = Some(if together { Discard::Together } else { Discard::AtOnce });
         self
     }
 
@@ -107,8 +116,10 @@ impl Recorder {
 
     /// Queues the record of `facts`, or counts it; `None`: then there is nothing to wait for.
     pub(super) fn record(&self, facts: &Facts) -> Option<Ticket> {
-        if self.discards {
-            return None;
+        match self.discards {
+            None => {}
+            Some(Discard::AtOnce) => return None,
+            Some(Discard::Together) => return Some(self.writer.enqueue(b"")),
         }
         let now = self.clock.now();
         let refusal = facts.learnt().refusal(facts.peer, now);

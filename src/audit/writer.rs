@@ -49,6 +49,13 @@ const END_BYTES: usize = 128;
 const STALLED: Duration = Duration::from_secs(5);
 /// How long a sink's own thread waits before it tries a failed write again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How long a line waits for others to be written with it, where an answer does not wait for it.
+const QUEUED_FOR: Duration = Duration::from_millis(2);
+/// How long lines wait for as many others as went to the disk with the last: a disk takes about as long, however many
+/// there are.
+const GROUPED_FOR: Duration = Duration::from_micros(200);
+/// So many bytes are written without waiting for more.
+const GATHERED_BYTES: usize = 256 * 1024;
 /// How often it is looked whether a checkpoint is due, and whether the file is where it was.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -108,6 +115,8 @@ struct Shared {
     inline: bool,
     /// Whether tickets resolve at once.
     queued: bool,
+    /// Whether lines are worth waiting for others.
+    synced: bool,
     /// Wakes the writer's own thread.
     work: Condvar,
     /// Wakes who waits for the queue to run empty.
@@ -127,8 +136,10 @@ struct Queue {
     waiters: Vec<Waker>,
     /// Somebody left a line behind that nobody waits for.
     orphaned: bool,
-    /// The sink's own thread waits for work.
+    /// The writer's own thread waits for work,
     sleeping: bool,
+    /// and not to be woken before this line.
+    enough: u64,
     closing: bool,
     /// It is time for another file.
     full: bool,
@@ -229,7 +240,8 @@ impl Writer {
         queue.charged += charged;
         queue.last += 1;
         let number = queue.last;
-        let wake = !shared.inline && std::mem::take(&mut queue.sleeping);
+        let enough = number >= queue.enough || queue.bytes.len() >= GATHERED_BYTES;
+        let wake = !shared.inline && enough && std::mem::take(&mut queue.sleeping);
         drop(queue);
         if wake {
             shared.work.notify_one();
@@ -324,6 +336,7 @@ impl fmt::Debug for Place {
 
 impl Shared {
     fn new(sink: Sink, inline: bool, queued: bool) -> Self {
+        let synced = sink.is_synced();
         Self {
             written: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -338,6 +351,7 @@ impl Shared {
             sink: Mutex::new(sink),
             inline,
             queued,
+            synced,
             work: Condvar::new(),
             idle: Condvar::new(),
         }
@@ -478,10 +492,14 @@ impl Shared {
     /// The life of the writer's own thread: until the writer is gone and all is written or cannot be.
     fn serve(&self) {
         let mut tended = Instant::now();
+        let mut group = 0;
         loop {
             self.queue().full = false;
+            self.gather(group);
             let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = sink.last();
             let complete = self.write_queued(&mut sink);
+            group = sink.last() - before;
             if complete && (sink.is_full() || tended.elapsed() >= TICK) {
                 tended = Instant::now();
                 let adrift = sink.tend().err();
@@ -498,6 +516,28 @@ impl Shared {
                 self.rest(queue, complete);
             }
         }
+    }
+
+    /// Waits for lines to be written with those that are there: one call, and one wait for the disk, is for all of them.
+    fn gather(&self, last_group: u64) {
+        let (time, enough) = match (self.queued, self.synced) {
+            (true, _) => (QUEUED_FOR, u64::MAX),
+            (false, true) => (GROUPED_FOR, self.written.load(Ordering::Acquire) + last_group),
+            (false, false) => return,
+        };
+        let mut queue = self.queue();
+        if queue.bytes.is_empty() {
+            return;
+        }
+        queue.enough = enough;
+        let is_too_few = |queue: &mut Queue| {
+            let enough = queue.last >= queue.enough || queue.bytes.len() >= GATHERED_BYTES;
+            queue.sleeping = !enough && !queue.closing && queue.wanted.is_none();
+            queue.sleeping
+        };
+        let waited = self.work.wait_timeout_while(queue, time, is_too_few);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (queue.sleeping, queue.enough) = (false, 0);
     }
 
     fn set_adrift(&self, adrift: Option<Unwritable>) {

@@ -540,8 +540,8 @@ fn what_the_example_has_commented_out_is_the_default() {
             // What is said of a file means nothing without one.
             if key.starts_with("rotation") { text.replacen("# file = ", "file = ", 1) } else { text }
         });
-        if section == "listen.tls" || key == "guardrail_file" {
-            // Certificates and a guardrail have no default; they are tried with files that are there.
+        if section == "listen.tls" || section == "audit.otlp" || key == "guardrail_file" {
+            // Certificates, a collector and a guardrail have no default; they are tried with files that are there.
             continue;
         }
         let config = config.unwrap_or_else(|faults| panic!("`{line}`: {faults}"));
@@ -598,6 +598,50 @@ fn settings(config: &Config) -> String {
     let Config { regions, account, listen, admin, backend, auth, policies, grants, audit, limits, server, .. } = config;
     let unknown = policies.accept_unknown_principals;
     format!("{:#?}", (regions, account, listen, admin, backend, (auth, unknown, grants), audit, limits, server))
+}
+
+#[test]
+fn what_contradicts_itself_about_the_audit_trail_is_a_fault() {
+    for (audit, fault) in [
+        ("required = 'file'", "names a sink that is not configured"),
+        ("required = 'disk'", "`disk` is no sink"),
+        ("stdout = 'checkpoints'", "the required sink has to get every record"),
+        ("stdout = 'all'", "`all` is nothing that a sink can get"),
+        ("durability = 'fsync'", "`fsync` is no durability"),
+        ("chain = false\nsigning_key_file = 'key'", "means nothing without a chain"),
+        ("checkpoint_interval_ms = 10001", "10001"),
+        ("rotation.bytes = 1000000", "there is no file to rotate"),
+        ("file = 'a.jsonl'\nrotation.bytes = 1", "rotation.bytes"),
+        ("otlp.timeout_ms = 5", "endpoint"),
+        (
+            "otlp = { endpoint = 'http://127.0.0.1:1', content = 'checkpoints' }",
+            "the required sink has to get every record",
+        ),
+        ("unauthenticated_per_second = 0", "unauthenticated_per_second"),
+    ] {
+        let faults = Config::load(&written(&format!("{LEAST}\n[audit]\n{audit}\n")).file).unwrap_err().to_string();
+        assert!(faults.contains(fault), "{audit}: {faults}");
+    }
+}
+
+#[test]
+fn the_examples_section_for_a_collector_is_right_once_its_files_are_there() {
+    let text = include_str!("../../config/local.toml");
+    let lines: Vec<_> = commented(text).into_iter().filter(|commented| commented.section == "audit.otlp").collect();
+    assert_eq!(lines.len(), 7);
+    let directory = shipped();
+    let config = directory.path().join("config");
+    private_file::write_new(&config.join("collector.headers"), b"authorization: Bearer x\n").unwrap();
+    let file = config.join("local.toml");
+    let mut text = std::fs::read_to_string(&file).unwrap().replace("# [audit.otlp]", "[audit.otlp]");
+    for line in lines {
+        text = text.replacen(line.line, uncommented(line.line), 1);
+    }
+    std::fs::write(&file, text).unwrap();
+    let audit = Config::load(&file).unwrap().audit;
+    let otlp = audit.otlp.unwrap();
+    assert_eq!((audit.required, otlp.content, audit.stdout), (SinkName::Otlp, Content::Records, None));
+    assert_eq!((otlp.settings.headers.len(), otlp.settings.timeout), (1, crate::audit::otlp::TIMEOUT));
 }
 
 #[test]

@@ -6,6 +6,9 @@ pub mod policies {}
 #[doc = include_str!("forwarding.md")]
 pub mod forwarding {}
 
+#[doc = include_str!("audit.md")]
+pub mod audit {}
+
 #[doc = include_str!("local_kms.md")]
 pub mod local_kms {}
 

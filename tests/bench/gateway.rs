@@ -13,7 +13,6 @@ use crate::connection::Answer;
 use crate::load::Expected;
 use crate::measure::now;
 use crate::requests::Caller;
-use crate::server_unrecorded;
 use crate::setup::{AUDIT_FILE, Setup, User};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kmsgate");
@@ -86,9 +85,9 @@ impl Gateway {
     }
 
     /// Starts it so that nothing is recorded: this benchmark itself, with the library.
-    pub(crate) fn start_unrecorded(&self, launcher: &Launcher) -> Outcome<Guard> {
+    pub(crate) fn start_unrecorded(&self, launcher: &Launcher, argument: &str) -> Outcome<Guard> {
         let [_, _, file] = &self.arguments;
-        let arguments = [server_unrecorded::ARGUMENT, file];
+        let arguments = [argument, file];
         launcher.start(&std::env::current_exe()?, &arguments, &self.scratch.join("gateway.log"))
     }
 

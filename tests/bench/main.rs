@@ -56,7 +56,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| *word != "--bench").collect();
     let outcome = match words.as_slice() {
         [server_bare::ARGUMENT, script] => server_bare::run(script).map(|()| true),
-        [server_unrecorded::ARGUMENT, file] => server_unrecorded::run(file).map(|()| true),
+        [server_unrecorded::ARGUMENT, file] => server_unrecorded::run(file, false).map(|()| true),
+        [server_unrecorded::ARGUMENT_TOGETHER, file] => server_unrecorded::run(file, true).map(|()| true),
         words => Plan::read(words).and_then(|plan| plan.run()),
     };
     match outcome {

@@ -176,7 +176,8 @@ class Gateway:
 
     def records_with(self, text, wanted=lambda _: True):
         lines = [line for line in self.audit_file.read_bytes().splitlines() if text.encode() in line]
-        return [record for record in map(read_record, lines) if wanted(record)]
+        records = map(read_record, lines)
+        return [record for record in records if record["eventSource"] != "kmsgate" and wanted(record)]
 
     def client(self, key=None, region=REGION, **config):
         """A boto3 client that neither tries again nor checks parameters, so that the gateway has to."""

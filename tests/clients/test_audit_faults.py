@@ -34,8 +34,7 @@ class Disk:
     def __init__(self, directory):
         self._mounted = directory / "disk"
         self._mounted.mkdir()
-        # So small that what the gateway reserves of it is used up soon.
-        command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs "$0" && echo && exec cat']
+        command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=12m tmpfs "$0" && echo && exec cat']
         # Lives until its standard input ends.
         self._keeper = subprocess.Popen(
             [*command, self._mounted], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -43,6 +42,8 @@ class Disk:
         if self._keeper.stdout.readline() != "\n":
             pytest.skip(f"nothing may be mounted here: {self._keeper.stderr.read().strip()}")
         self._seen = Path(f"/proc/{self._keeper.pid}/root{self._mounted}")
+        # Leaves so little that what the gateway reserves of it is used up soon.
+        (self._seen / "ballast").write_bytes(bytes(8 << 20))
         self.audit = f'file = "{self._mounted}/audit.jsonl"'
         self.run = {"under": ["nsenter", "--mount", f"--target={self._keeper.pid}", f"--wd={os.getcwd()}"]}
 
@@ -57,6 +58,7 @@ class Disk:
 
     def mend(self):
         (self._seen / "filler").unlink()
+        (self._seen / "ballast").unlink()
 
     def text(self):
         text = (self._seen / "audit.jsonl").read_bytes()

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 import strace
 from audit_chain import ZERO, sha256
-from collector import Collector, Reply
+from botocore.exceptions import ClientError
+from collector import ACCEPT, Collector, Reply
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from direct import Direct
 from gateway import PATIENCE, PROGRAM, Gateway
@@ -164,12 +165,18 @@ def test_a_collector_gets_every_line_and_can_be_what_answers_wait_for(tmp_path):
     gateway.audit_file = tmp_path / "none.jsonl"
     gateway.audit_file.touch()
     ask(gateway, 3)
-    assert sum(b"GenerateRandom" in line for line in collector.lines()) == 3
-    collector.script(Reply(503))
+    assert sum("GenerateRandom" in line for line in collector.lines()) == 3
+    collector.script(lambda _: Reply(503))
+    with pytest.raises(ClientError, match="ServiceUnavailable"):
+        ask(gateway)
+    assert "503" in gateway.unready()
+    collector.script(lambda _: ACCEPT)
+    wait_for(lambda: not gateway.unready())
     ask(gateway)
     gateway.stop()
-    records = checked(b"\n".join(collector.lines()))
-    assert [record["eventName"] for record in records].count("GenerateRandom") == 4
+    records = checked("\n".join(collector.lines()).encode())
+    # That of the refused one was kept, and is sent too.
+    assert [record["eventName"] for record in records].count("GenerateRandom") == 5
     collector.check()
     collector.stop()
 

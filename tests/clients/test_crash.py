@@ -80,7 +80,7 @@ class Site:
 
     def assert_recorded(self, clients):
         """No change was answered without its audit record. The file begins anew then, so that it is soon read."""
-        granted = {record["requestID"] for record in self._records() if record.get("errorCode") is None}
+        granted = {record.get("requestID") for record in self._records() if record.get("errorCode") is None}
         self._audit.unlink()
         for client in clients:
             assert set(client.answered) <= granted

@@ -460,6 +460,34 @@ async fn each_durability_lets_an_answer_leave_when_it_says() {
     }
 }
 
+/// Takes nothing until it is let go.
+struct Stuck(std::sync::mpsc::Receiver<()>);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_queued_is_waited_for_by_nobody() {
+    let place = Place::new();
+    for (durability, waits) in [(Durability::Queued, false), (Durability::Written, true)] {
+        let (release, stuck) = std::sync::mpsc::channel();
+        let main = MainSink::Stream(Box::new(Stuck(stuck)));
+        let writer = Writer::open(Trail { main, durability, ..place.trail() }).unwrap();
+        let written = tokio::time::timeout(Duration::from_millis(200), writer.enqueue(RECORD)).await;
+        assert_eq!(written.is_err(), waits);
+        drop(release);
+        writer.drain(PATIENCE).unwrap();
+    }
+}
+
 #[test]
 fn a_stream_has_a_chain_of_its_own_and_devices_are_written_too() {
     let place = Place::new();

@@ -151,6 +151,10 @@ impl Sink {
         self.batch.is_empty()
     }
 
+    pub(super) const fn is_synced(&self) -> bool {
+        self.synced
+    }
+
     pub(super) const fn last(&self) -> u64 {
         self.last
     }

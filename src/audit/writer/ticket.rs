@@ -58,6 +58,9 @@ impl Future for Ticket {
     type Output = Result<(), Unwritable>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.step == Step::Resolved {
+            return Poll::Ready(Ok(()));
+        }
         // Waking oneself goes to the end of the run queue without asking the kernel for events: every request
         // that is ready now queues its record first, and the first to come back writes them all.
         if self.step == Step::Queued && self.shared.inline {
