@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from dataclasses import replace
+from select import PIPE_BUF
 
 import pytest
 import strace
@@ -179,6 +180,32 @@ def test_a_collector_gets_every_line_and_can_be_what_answers_wait_for(tmp_path):
     assert [record["eventName"] for record in records].count("GenerateRandom") == 5
     collector.check()
     collector.stop()
+
+
+def test_records_longer_than_a_pipe_takes_at_once_are_whole_and_a_long_user_agent_is_cut(tmp_path):
+    gateway = serve(tmp_path, 'stdout = "records"')
+    gateway.audit_file = tmp_path / "none.jsonl"
+    gateway.audit_file.touch()
+    clients = [gateway.client(user_agent="é" * 30_000) for _ in range(4)]
+    context = {f"name {number}": "value " * 100 for number in range(12)}
+    key = clients[0].create_key()["KeyMetadata"]["KeyId"]
+
+    def make(kms):
+        for _ in range(10):
+            kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256", EncryptionContext=context)
+
+    threads = [threading.Thread(target=make, args=[kms]) for kms in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    gateway.stop()
+    text = gateway.stdout.text()
+    records = [record for record in checked(text) if record["eventName"] == "GenerateDataKeyWithoutPlaintext"]
+    assert len(records) == 40 and max(map(len, text.splitlines())) > 2 * PIPE_BUF
+    for record in records:
+        assert record["requestParameters"]["encryptionContext"] == context
+        assert len(record["userAgent"].encode()) <= 1024 < len("é" * 30_000)
 
 
 def test_a_second_gateway_on_the_same_file_does_not_start(tmp_path):
