@@ -26,6 +26,9 @@ const REPAIRED: &str = "AuditLineRepaired";
 /// So much can be quoted, in bytes: no record is half as long, and in base64 it is within the longest line.
 pub(super) const MOST_REPAIRED: usize = LONGEST_LINE / 4;
 
+/// How often it is looked at least.
+const LOOKED_AFTER: Duration = Duration::from_secs(1);
+
 /// Which embedded store there is, and at which revision.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct StoreRevision {
@@ -53,7 +56,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
             Self::Interval => "interval",
@@ -88,6 +91,8 @@ pub(super) struct ChainEnd {
     pub(super) checkpoint: Option<Link>,
     /// The store as that checkpoint saw it.
     pub(super) store: Option<StoreRevision>,
+    /// Whether the last line says that another file was begun.
+    pub(super) is_continued: bool,
 }
 
 /// How lines are bound and signed.
@@ -131,13 +136,13 @@ impl Chain {
         self.end.last = Link { sequence, hash: LineHash::of(out.get(start..).unwrap_or_default()) };
     }
 
-    /// The line, with its line feed, that stands for `torn`, what a crash has left of one: at most [`MOST_REPAIRED`]
-    /// bytes.
-    pub(super) fn repaired(&mut self, torn: &[u8]) -> Vec<u8> {
+    /// The line, with its line feed, that stands for `torn`, what a crash has left of one (at most [`MOST_REPAIRED`] bytes),
+    /// and for zeros behind it, `size` bytes in all.
+    pub(super) fn repaired(&mut self, torn: &[u8], size: u64) -> Vec<u8> {
         let quoted = STANDARD.encode(torn);
         let mut line = Vec::new();
         self.settings.origin.event(&mut line, REPAIRED, self.settings.clock.now());
-        line.extend_from_slice(format!(r#""repaired":{{"bytes":{},"text":"{quoted}"}}"#, torn.len()).as_bytes());
+        line.extend_from_slice(format!(r#""repaired":{{"bytes":{size},"text":"{quoted}"}}"#).as_bytes());
         self.bind(&mut line, 0);
         line.push(b'\n');
         line
@@ -148,9 +153,10 @@ impl Chain {
         self.end.last.sequence + 1
     }
 
-    /// Whether the last checkpoint is too long ago.
+    /// Whether the last checkpoint will be too long ago when it is next looked.
     pub(super) fn is_due(&self) -> bool {
-        self.checkpointed_at.elapsed() >= self.settings.interval
+        let interval = self.settings.interval;
+        self.checkpointed_at.elapsed() >= interval.saturating_sub(LOOKED_AFTER.min(interval / 10))
     }
 
     /// Appends a checkpoint and its line feed.

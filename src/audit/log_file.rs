@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use super::chain::ChainEnd;
 use crate::clock::{Clock, Timestamp};
-pub(super) use end::{Found, find};
+pub(super) use end::{Found, Torn, find};
 pub(super) use rotated::{compress_apart, compress_left_over};
 
 /// Readable by the gateway's own user alone: records name principals, keys and addresses.
@@ -51,6 +51,8 @@ pub(super) struct LogFile {
     /// Of its first line, which it is named by when it is rotated; `None` where lines are not counted.
     first_sequence: Option<u64>,
     begun_at: Timestamp,
+    /// Before it was opened.
+    was_there: bool,
 }
 
 impl LogFile {
@@ -60,6 +62,7 @@ impl LogFile {
     ///
     /// If it cannot be opened, or another process has it open so.
     pub(super) fn open(path: &Path, clock: &Clock) -> io::Result<Self> {
+        let was_there = path.exists();
         loop {
             let file = OpenOptions::new().append(true).read(true).create(true).mode(MODE).open(path)?;
             match file.try_lock() {
@@ -81,6 +84,7 @@ impl LogFile {
                     reserved: length,
                     first_sequence: None,
                     begun_at,
+                    was_there,
                 });
             }
         }
@@ -101,6 +105,9 @@ impl LogFile {
             return Ok(found);
         }
         let end = rotated::newest(&self.path)?.map(|(_, file)| rotated::end_of(&file)).transpose()?.flatten();
+        // Where that says that another file was begun, and there was none, somebody has moved it: a line that goes on from
+        // here would be a second one with its number.
+        let end = end.filter(|end| self.was_there || !end.is_continued);
         self.first_sequence = Some(end.as_ref().map_or(1, |end: &ChainEnd| end.last.sequence + 1));
         Ok(Found { end, ..found })
     }
@@ -204,10 +211,9 @@ impl LogFile {
 
     /// Renames the file for its first line; the new name.
     pub(super) fn rename(&self) -> io::Result<PathBuf> {
-        let number = match self.first_sequence {
-            Some(sequence) => sequence,
-            None => rotated::newest(&self.path)?.map_or(1, |(number, _)| number + 1),
-        };
+        // Never that of a file that is there, compressed or not, such as one of an earlier chain.
+        let next = rotated::newest(&self.path)?.map_or(1, |(number, _)| number + 1);
+        let number = self.first_sequence.unwrap_or(next).max(next);
         let name = rotated::name(&self.path, number);
         if name.exists() {
             let message = format!("`{}` is there already", name.display());

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Chain, ChainEnd, ChainSettings, Link, Reason};
-use super::log_file::{LogFile, Rotation, compress_left_over};
+use super::log_file::{LogFile, Rotation, Torn, compress_left_over};
 use super::writer::{Durability, Lines, SecondSink, Sink, Target, Writer};
 use crate::clock::Clock;
 use crate::random;
@@ -61,12 +61,9 @@ impl Writer {
                     Some(settings) => {
                         let found = file.find_end()?;
                         let mut chain = chained(settings, found.end)?;
-                        if let Some((offset, torn)) = found.torn {
-                            file.replace_end(offset, &chain.repaired(&torn))?;
-                            tracing::warn!(
-                                bytes = torn.len(),
-                                "the audit file ended within a line, which was repaired"
-                            );
+                        if let Some(Torn { offset, bytes, size }) = found.torn {
+                            file.replace_end(offset, &chain.repaired(&bytes, size))?;
+                            tracing::warn!(bytes = size, "the audit file ended within a line, which was repaired");
                         }
                         Lines::Chained(Box::new(chain))
                     }
@@ -116,7 +113,7 @@ fn chained(settings: ChainSettings, end: Option<ChainEnd>) -> io::Result<Chain> 
         if then.id == now.id && then.revision > now.revision {
             let message = format!(
                 "its newest checkpoint was made at revision {} of the key store, which is at {} now and so was set back: \
-                 put back the newer store, or move the audit file away to begin another trail",
+                 put back the newer store, or move the audit file, and those rotated from it, away to begin another trail",
                 then.revision, now.revision
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));

@@ -403,7 +403,9 @@ impl Shared {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
+            self.begin_writing();
             let complete = self.write_queued(&mut sink);
+            self.end_writing();
             drop(sink);
             if !self.release() || !complete {
                 return;
@@ -451,11 +453,17 @@ impl Shared {
         complete
     }
 
-    fn write_batch(&self, sink: &mut Sink) -> bool {
+    /// From here on, until [`Self::end_writing`], what is waited for is the sink.
+    fn begin_writing(&self) {
         self.writing_since.store(self.age().max(1), Ordering::Relaxed);
-        let wrote = sink.write();
+    }
+
+    fn end_writing(&self) {
         self.writing_since.store(0, Ordering::Relaxed);
-        match wrote {
+    }
+
+    fn write_batch(&self, sink: &mut Sink) -> bool {
+        match sink.write(|| self.begin_writing()) {
             Ok(charged) => {
                 self.held.fetch_sub(charged, Ordering::Relaxed);
                 self.written.store(sink.last(), Ordering::Release);
@@ -497,6 +505,7 @@ impl Shared {
             self.queue().full = false;
             self.gather(group);
             let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            self.begin_writing();
             let before = sink.last();
             let complete = self.write_queued(&mut sink);
             group = sink.last() - before;
@@ -506,6 +515,7 @@ impl Shared {
                 self.room.store(sink.room(), Ordering::Relaxed);
                 self.set_adrift(adrift.map(|error| Unwritable::new(&error)));
             }
+            self.end_writing();
             drop(sink);
             let again = self.release();
             let queue = self.queue();

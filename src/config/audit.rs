@@ -78,7 +78,8 @@ pub(super) fn audit(section: &Section<'_>) -> Option<Audit> {
     let required = section.get("required");
     let durability = section.get("durability").map_or(Some(Durability::default()), |value| durability(&value));
     let chain = chain(section);
-    let rotation = rotation(&section.section("rotation"), file.is_some());
+    let rotation_section = section.section("rotation");
+    let rotation = rotation(&rotation_section, file.is_some());
     let otlp = otlp(&section.section("otlp"));
     let unauthenticated_per_second = unauthenticated_per_second(section);
     section.end();
@@ -109,6 +110,15 @@ pub(super) fn audit(section: &Section<'_>) -> Option<Audit> {
         match &required {
             Some(value) => value.fault(message, Some(hint)),
             None => section.fault("", message, Some(hint)),
+        }
+    }
+    if file.is_some() && required_name != SinkName::File && rotation_section.is_present() {
+        rotation_section.fault("", "a file that is not the required sink is not rotated", Some("require the file"));
+    }
+    if matches!(chain, Ok(None)) {
+        let content = otlp.as_ref().map(|otlp| otlp.content).into_iter().chain(stdout_content);
+        if content.into_iter().any(|content| content == Content::Checkpoints) {
+            section.fault("", "without a chain there are no checkpoints for a sink", Some("set audit.chain to true"));
         }
     }
     Some(Audit {

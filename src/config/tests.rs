@@ -617,6 +617,8 @@ fn what_contradicts_itself_about_the_audit_trail_is_a_fault() {
             "otlp = { endpoint = 'http://127.0.0.1:1', content = 'checkpoints' }",
             "the required sink has to get every record",
         ),
+        ("file = 'a.jsonl'\nstdout = 'records'\nrequired = 'stdout'\nrotation.hours = 1", "is not rotated"),
+        ("file = 'a.jsonl'\nchain = false\nstdout = 'checkpoints'", "there are no checkpoints"),
         ("unauthenticated_per_second = 0", "unauthenticated_per_second"),
     ] {
         let faults = Config::load(&written(&format!("{LEAST}\n[audit]\n{audit}\n")).file).unwrap_err().to_string();

@@ -8,7 +8,7 @@ use memchr::memrchr;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::super::chain::{ChainEnd, Link, MOST_REPAIRED, StoreRevision};
+use super::super::chain::{ChainEnd, Link, MOST_REPAIRED, Reason, StoreRevision};
 use super::super::line_end::{LineEnd, LineHash};
 use super::super::reading::LONGEST_LINE;
 use crate::clock::Timestamp;
@@ -23,8 +23,19 @@ pub(in crate::audit) struct Found {
     /// The end of its chain; `None` if it holds no line of one.
     pub(in crate::audit) end: Option<ChainEnd>,
     pub(in crate::audit) first: Option<First>,
-    /// What stands behind its last line: where, and what.
-    pub(in crate::audit) torn: Option<(u64, Vec<u8>)>,
+    /// What stands behind its last line.
+    pub(in crate::audit) torn: Option<Torn>,
+}
+
+/// What a crash, or the loss of power, has left behind the last line.
+#[derive(Debug)]
+pub(in crate::audit) struct Torn {
+    /// Where it begins.
+    pub(in crate::audit) offset: u64,
+    /// What it is, up to the zeros that a file system may leave at the end.
+    pub(in crate::audit) bytes: Vec<u8>,
+    /// How long it is with them.
+    pub(in crate::audit) size: u64,
 }
 
 /// The first line of a file.
@@ -54,6 +65,7 @@ struct Gateway {
 /// What a checkpoint says.
 #[derive(Deserialize)]
 struct Checkpoint {
+    reason: String,
     chain: String,
     store: Option<StoreRevision>,
 }
@@ -67,14 +79,15 @@ struct Timed {
 impl ChainEnd {
     /// A chain of which only its last line is known.
     pub(in crate::audit) const fn of(last: Link) -> Self {
-        Self { id: String::new(), last, checkpoint: None, store: None }
+        Self { id: String::new(), last, checkpoint: None, store: None, is_continued: false }
     }
 
     /// Takes up what the checkpoint `line` says.
     pub(super) fn set_checkpoint(&mut self, at: Link, line: &[u8]) -> io::Result<()> {
         let parsed: CheckpointLine = serde_json::from_slice(line)?;
-        let Checkpoint { chain, store } = parsed.additional_event_data.gateway.checkpoint;
+        let Checkpoint { reason, chain, store } = parsed.additional_event_data.gateway.checkpoint;
         (self.id, self.store, self.checkpoint) = (chain, store, Some(at));
+        self.is_continued = at == self.last && reason == Reason::Rotation.as_str();
         Ok(())
     }
 }
@@ -85,7 +98,8 @@ impl ChainEnd {
 ///
 /// If it cannot be read, or ends in lines that are of no chain.
 pub(in crate::audit) fn find(file: &File) -> io::Result<Found> {
-    let length = file.metadata()?.len();
+    let full = file.metadata()?.len();
+    let length = without_zeros(file, full)?;
     let mut lines = Backward::new(file, length)?;
     let mut intact = lines.end;
     let mut end: Option<ChainEnd> = None;
@@ -104,9 +118,9 @@ pub(in crate::audit) fn find(file: &File) -> io::Result<Found> {
             break;
         }
     }
-    let torn = (intact < length).then(|| torn(file, intact, length)).transpose()?;
-    if let (None, Some((_, bytes))) = (&end, &torn)
-        && !begins_like_ours(bytes)
+    let torn = (intact < full).then(|| torn(file, intact, length, full)).transpose()?;
+    if let (None, Some(torn)) = (&end, &torn)
+        && !begins_like_ours(&torn.bytes)
     {
         return Err(unchained());
     }
@@ -122,15 +136,30 @@ fn unchained() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
-fn torn(file: &File, from: u64, length: u64) -> io::Result<(u64, Vec<u8>)> {
-    let size = usize::try_from(length - from).ok().filter(|size| *size <= MOST_REPAIRED);
+fn torn(file: &File, offset: u64, length: u64, full: u64) -> io::Result<Torn> {
+    let size = usize::try_from(length - offset).ok().filter(|size| *size <= MOST_REPAIRED);
     let Some(size) = size else {
-        let message = format!("its last {} bytes are no records; move it away", length - from);
+        let message = format!("its last {} bytes are no records; move it away", length - offset);
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     };
     let mut bytes = vec![0; size];
-    file.read_exact_at(&mut bytes, from)?;
-    Ok((from, bytes))
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(Torn { offset, bytes, size: full - offset })
+}
+
+/// Where the zeros begin that the file ends with: space that was reserved, and whose content power was lost before.
+fn without_zeros(file: &File, full: u64) -> io::Result<u64> {
+    let mut end = full;
+    while end > 0 {
+        let size = end.min(BLOCK);
+        let mut block = vec![0; usize::try_from(size).unwrap_or_default()];
+        file.read_exact_at(&mut block, end - size)?;
+        match block.iter().rposition(|byte| *byte != 0) {
+            Some(last) => return Ok(end - size + to_u64(last) + 1),
+            None => end -= size,
+        }
+    }
+    Ok(0)
 }
 
 /// The first line, if there is a whole one of a chain.

@@ -75,7 +75,7 @@ pub(super) fn end_of(path: &Path) -> io::Result<Option<ChainEnd>> {
         let last = Link { sequence: parsed.sequence, hash: LineHash::of(text) };
         let is_checkpoint = parsed.signature.is_some();
         let end = end.get_or_insert_with(|| ChainEnd::of(last));
-        end.last = last;
+        (end.last, end.is_continued) = (last, false);
         if is_checkpoint {
             end.set_checkpoint(last, text)?;
         }
@@ -87,25 +87,31 @@ pub(in crate::audit) fn compress_left_over(path: &Path) {
     match all(path) {
         Ok(files) => {
             let plain = files.into_iter().map(|(_, file)| file);
-            plain.filter(|file| file.extension() != Some("gz".as_ref())).for_each(compress_apart);
+            compress_apart(plain.filter(|file| file.extension() != Some("gz".as_ref())).collect());
         }
         Err(error) => tracing::warn!(%error, "old audit files cannot be listed"),
     }
 }
 
-/// Compresses `file` on a thread of its own, which may end with the program: the next start begins anew.
-pub(in crate::audit) fn compress_apart(file: PathBuf) {
+/// Compresses `files`, one after the other, on a thread of its own, which may end with the program: the next start begins
+/// anew.
+pub(in crate::audit) fn compress_apart(files: Vec<PathBuf>) {
+    if files.is_empty() {
+        return;
+    }
     let compressing = thread::Builder::new().name("audit-gzip".into()).spawn(move || {
-        if let Err(error) = compress(&file) {
-            tracing::warn!(file = %file.display(), %error, "an old audit file stays uncompressed");
+        for file in files {
+            if let Err(error) = compress(&file) {
+                tracing::warn!(file = %file.display(), %error, "an old audit file stays uncompressed");
+            }
         }
     });
     if let Err(error) = compressing {
-        tracing::warn!(%error, "an old audit file stays uncompressed");
+        tracing::warn!(%error, "old audit files stay uncompressed");
     }
 }
 
-/// At each moment the file is whole under one of its two names.
+/// At each moment the file is whole under one of its two names, and no other file is written over.
 fn compress(file: &Path) -> io::Result<()> {
     let with = |suffix: &str| {
         let mut name = OsString::from(file);
@@ -113,12 +119,46 @@ fn compress(file: &Path) -> io::Result<()> {
         PathBuf::from(name)
     };
     let (part, whole) = (with(".gz.part"), with(".gz"));
-    let out = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&part)?;
+    if whole.exists() {
+        // The program ended between the last two steps; or this is another file.
+        return if unpacks_to(&whole, file)? {
+            fs::remove_file(file)
+        } else {
+            Err(io::ErrorKind::AlreadyExists.into())
+        };
+    }
+    let packed = pack(file, &part).and_then(|()| fs::rename(&part, &whole));
+    if packed.is_err() {
+        // It would hold the space that is missing.
+        let _ = fs::remove_file(&part);
+    }
+    packed?;
+    fs::remove_file(file)
+}
+
+fn pack(file: &Path, part: &Path) -> io::Result<()> {
+    let out = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(part)?;
     let mut encoder = GzEncoder::new(out, Compression::default());
     io::copy(&mut File::open(file)?, &mut encoder)?;
     let mut out = encoder.finish()?;
     out.flush()?;
-    out.sync_all()?;
-    fs::rename(&part, &whole)?;
-    fs::remove_file(file)
+    out.sync_all()
+}
+
+/// Whether `packed` holds what `plain` does.
+fn unpacks_to(packed: &Path, plain: &Path) -> io::Result<bool> {
+    let mut unpacked = BufReader::new(MultiGzDecoder::new(BufReader::new(File::open(packed)?)));
+    let mut plain = BufReader::new(File::open(plain)?);
+    loop {
+        let (left, right) = (unpacked.fill_buf()?, plain.fill_buf()?);
+        let length = left.len().min(right.len());
+        if left.get(..length) != right.get(..length) {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        unpacked.consume(length);
+        plain.consume(length);
+    }
 }

@@ -284,11 +284,17 @@ fn a_file_that_is_full_is_rotated_and_compressed_and_the_chain_goes_on() {
     let told = followed(&place.all_text());
     let ends: Vec<_> = told.windows(2).filter(|pair| pair[0] == "rotation").map(|pair| pair[1].as_str()).collect();
     assert!(ends.len() >= 3 && ends.iter().all(|next| *next == "continuation"), "{told:?}");
-    // A crash in a rotation can leave no file: the chain goes on from the one before, compressed or not.
-    fs::remove_file(place.path()).unwrap();
+    // A crash in a rotation can leave an empty file: the chain goes on from the one before, compressed or not.
+    OpenOptions::new().write(true).open(place.path()).unwrap().set_len(0).unwrap();
     let last = followed(&place.all_text()).len();
     place.run(1);
     assert_eq!(followed(&place.all_text())[last..], ["start", "Decrypt"]);
+    // Where somebody has moved it, its numbers are taken, and another chain begins.
+    fs::remove_file(place.path()).unwrap();
+    place.run(1);
+    let text = place.text();
+    assert_eq!(followed(&text), ["start", "Decrypt"]);
+    assert!(text.contains("\"sequence\":1,"), "{text}");
 }
 
 #[test]
@@ -342,6 +348,60 @@ fn what_is_written_to_a_file_that_somebody_removed_is_written_again_to_a_new_one
     drop(writer);
     place.run(1);
     assert_eq!(followed(&place.text()), ["Decrypt", "continuation", "stop", "start", "Decrypt"]);
+}
+
+#[test]
+fn a_file_that_is_removed_while_nobody_asks_for_anything_is_no_fault() {
+    let place = Place::new();
+    let writer = place.open();
+    write(&writer, 1);
+    fs::remove_file(place.path()).unwrap();
+    eventually("a new file", || {
+        assert!(writer.reserve().is_ok());
+        place.path().exists()
+    });
+    write(&writer, 1);
+    writer.drain(PATIENCE).unwrap();
+    assert_eq!(followed(&place.text()), ["continuation", "Decrypt", "stop"]);
+}
+
+#[test]
+fn an_old_file_of_another_chain_is_never_written_over() {
+    let mut place = Place::new();
+    let old = place.directory.path().join("audit-00000000000000000001.jsonl.gz");
+    fs::write(&old, GZ_OF_A_LINE).unwrap();
+    place.rotation = Some(Rotation { bytes: 4 * 1024, after: None, compress: true });
+    let writer = place.open();
+    let rotated = place.directory.path().join("audit-00000000000000000002.jsonl.gz");
+    eventually("a rotation", || {
+        write(&writer, 10);
+        rotated.exists()
+    });
+    assert_eq!(fs::read(old).unwrap(), GZ_OF_A_LINE);
+}
+
+/// `printf 'old\n' | gzip -n`
+const GZ_OF_A_LINE: &[u8] = &[
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0xcb, 0xcf, 0x49, 0xe1, 0x02, 0x00, 0xb0, 0x4d, 0x88,
+    0xe2, 0x04, 0x00, 0x00, 0x00,
+];
+
+#[test]
+fn zeros_that_the_loss_of_power_has_left_are_no_reason_not_to_start() {
+    for (lines, zeros) in [(0, 4096), (2, 3 * 1024 * 1024)] {
+        let place = Place::new();
+        if lines > 0 {
+            place.run(lines);
+        }
+        let file = OpenOptions::new().create(true).append(true).open(place.path()).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length + zeros).unwrap();
+        drop(file);
+        place.run(1);
+        let text = place.text();
+        assert!(text.contains(&format!(r#""repaired":{{"bytes":{zeros},"text":""}}"#)), "{text}");
+        assert!(followed(&text).ends_with(&["AuditLineRepaired", "start", "Decrypt"].map(str::to_owned)));
+    }
 }
 
 #[test]

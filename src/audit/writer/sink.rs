@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::mem;
 use std::ops::Range;
+use std::time::Duration;
 
 use memchr::memchr_iter;
+use tokio::time::Instant;
 
 use super::Writer;
 use crate::audit::chain::{Chain, Reason};
@@ -14,6 +16,8 @@ use crate::clock::Clock;
 
 /// A buffer that grew beyond this is given back once it is empty.
 const KEPT_BYTES: usize = 1024 * 1024;
+/// A file that could not be renamed is left alone for so long.
+const ROTATED_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 /// What is written to.
 pub(in crate::audit) enum Target {
@@ -71,6 +75,8 @@ pub(in crate::audit) struct Sink {
     ended: bool,
     /// The program ends: nothing is reserved any more.
     closed: bool,
+    /// When the file last could not be renamed.
+    unrotated: Option<Instant>,
     seconds: Vec<SecondSink>,
 }
 
@@ -88,6 +94,7 @@ impl Sink {
             checkpoints: Vec::new(),
             ended: false,
             closed: false,
+            unrotated: None,
             seconds,
         }
     }
@@ -160,9 +167,9 @@ impl Sink {
     }
 
     /// Writes the batch from where the last attempt stopped, which may be in the middle of a line; what its lines held
-    /// of the backlog.
-    pub(super) fn write(&mut self) -> io::Result<usize> {
-        self.write_rest()?;
+    /// of the backlog. Says so each time that some of it was taken.
+    pub(super) fn write(&mut self, taken: impl Fn()) -> io::Result<usize> {
+        self.write_rest(&taken)?;
         if let Target::File { file, clock, .. } = &mut self.target {
             // What was written to a file that nobody will find was not recorded.
             if file.is_removed()? {
@@ -172,7 +179,7 @@ impl Sink {
                 tracing::warn!("the audit file was removed; another is begun in its place");
                 self.offset = 0;
                 self.checkpoint(Reason::Continuation);
-                self.write_rest()?;
+                self.write_rest(&taken)?;
             }
         }
         if self.synced
@@ -197,7 +204,7 @@ impl Sink {
         Ok(mem::take(&mut self.charged))
     }
 
-    fn write_rest(&mut self) -> io::Result<()> {
+    fn write_rest(&mut self, taken: &impl Fn()) -> io::Result<()> {
         let out: &mut dyn Write = match &mut self.target {
             Target::File { file, .. } => file,
             Target::Stream(out) => out,
@@ -205,7 +212,10 @@ impl Sink {
         while let Some(rest) = self.batch.get(self.offset..).filter(|rest| !rest.is_empty()) {
             match out.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(length) => self.offset += length,
+                Ok(length) => {
+                    self.offset += length;
+                    taken();
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -232,7 +242,10 @@ impl Sink {
     /// Whether it is time for another file, by the size of this.
     pub(super) fn is_full(&self) -> bool {
         match &self.target {
-            Target::File { file, rotation: Some(rotation), .. } => file.is_full(rotation),
+            Target::File { file, rotation: Some(rotation), .. } => {
+                let tried = self.unrotated.is_some_and(|at| at.elapsed() < ROTATED_AGAIN_AFTER);
+                file.is_full(rotation) && !tried
+            }
             _ => false,
         }
     }
@@ -240,36 +253,44 @@ impl Sink {
     /// Goes on in another file where this is full, old, or not where it was. Nothing is left to write.
     pub(super) fn tend(&mut self) -> io::Result<()> {
         let next_sequence = self.lines.next_sequence();
+        let full = self.is_full();
         let Target::File { file, rotation, clock } = &mut self.target else { return Ok(()) };
         let moved = file.is_moved()?;
-        let due = rotation.filter(|rotation| file.is_full(rotation) || file.is_old(rotation, clock.now()));
+        if moved && file.is_removed()? {
+            // Nobody would read a last line there.
+            file.begin_anew(next_sequence, clock)?;
+            tracing::warn!("the audit file was removed; another is begun in its place");
+            self.checkpoint(Reason::Continuation);
+            return self.write(|| ()).map(drop);
+        }
+        let due = rotation.filter(|rotation| full || file.is_old(rotation, clock.now()));
         let renamed = match due.filter(|_| !moved).map(|rotation| (file.rename(), rotation)) {
             None if moved => None,
             None => return Ok(()),
             Some((Err(error), _)) => {
                 // Its lines are safe where they are.
                 tracing::warn!(%error, "the audit file cannot be rotated");
+                self.unrotated = Some(Instant::now());
                 return Ok(());
             }
             Some((Ok(name), rotation)) => rotation.compress.then_some(name),
         };
+        self.unrotated = None;
         let mut new = file.next(next_sequence.map(|next| next + 1), clock)?;
         self.checkpoint(if moved { Reason::Moved } else { Reason::Rotation });
-        self.write()?;
+        self.write(|| ())?;
         let Target::File { file, .. } = &mut self.target else { return Ok(()) };
-        std::mem::swap(file, &mut new);
-        let mut old = new;
-        file.reserve(0)?;
-        old.give_back()?;
-        old.sync()?;
+        mem::swap(file, &mut new);
+        // First, so that a full disk has it for the new one; and nothing of this keeps that from going on.
+        let given_back = new.give_back();
+        let _ = file.reserve(0);
         if moved {
             tracing::warn!("the audit file was moved away; another is begun in its place");
         }
-        if let Some(name) = renamed {
-            compress_apart(name);
-        }
+        compress_apart(renamed.into_iter().collect());
         self.checkpoint(Reason::Continuation);
-        self.write().map(drop)
+        self.write(|| ())?;
+        given_back
     }
 
     /// Gives back what was reserved, at the end of the program.
