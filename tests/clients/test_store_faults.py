@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 import strace
 from direct import Direct, Refused, random_of_this_run
+from gateway import NotStarted
 from model import strangers
 from store import Store, kill
 
@@ -256,6 +257,10 @@ def test_a_store_set_back_is_refused_until_its_mark_is_removed(store, random):
     store.file.write_bytes(earlier.file.read_bytes())
     store.refuses_to_start("changes are lost", f"remove {store.mark}")
     store.mark.unlink()
+    # The newest checkpoint of the audit trail knows better, too.
+    with pytest.raises(NotStarted, match="was set back: put back the newer store, or move the audit file"):
+        store.start()
+    (store.data_dir / "audit.jsonl").rename(store.data_dir / "before.jsonl")
     gateway = store.start()
     earlier.assert_as_answered(gateway)
     gateway.stop()
