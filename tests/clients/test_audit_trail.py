@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from direct import Direct
 from gateway import PATIENCE, PROGRAM, Gateway
 from in_front import wait_for
-from test_trace import is_answer, is_sync, is_write
+from test_trace import answered_early, is_answer, is_sync
 
 ROTATED_BYTES = 65_536
 
@@ -246,21 +246,3 @@ def ask_directly(gateway):
     for _ in range(25):
         kms.call("GenerateRandom", NumberOfBytes=8)
     kms.close()
-
-
-def answered_early(calls, file):
-    """The answers between which and their request nothing was both written to `file` and synced."""
-    early, asked, groups, first = [], {}, [], None
-    for call in calls:
-        if is_write(call, file):
-            first = first or call
-        elif is_sync(call, file) and first:
-            groups.append((first.begins, call.ends))
-            first = None
-        elif call.data.startswith("POST /"):
-            asked[call.of] = call
-        elif is_answer(call):
-            request = asked.pop(call.of)
-            if not any(request.ends < begins and ends < call.begins for begins, ends in groups):
-                early.append(call)
-    return early
