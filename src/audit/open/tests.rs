@@ -146,8 +146,10 @@ fn followed(text: &str) -> Vec<String> {
     told.collect()
 }
 
+/// Writes so many records, and waits until they are: who finds the writer's thread at the file leaves it to that.
 fn write(writer: &Writer, count: usize) {
-    (0..count).for_each(|_| drop(writer.enqueue(RECORD)));
+    let last = (0..count).filter_map(|_| writer.enqueue(RECORD).number()).max();
+    eventually("the records are written", || last.is_none_or(|last| writer.written() >= last));
 }
 
 fn eventually(what: &str, mut is: impl FnMut() -> bool) {
