@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,6 +88,18 @@ fn of_the_system() -> Result<RootCertStore, InvalidAuthorities> {
     }
     let faults: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
     Err(InvalidAuthorities::NoneOfTheSystem(format!("{unreadable} cannot be read; {}", faults.join("; "))))
+}
+
+/// Whether the host of a URL is this machine.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || bare(host).parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// The host of a URL without the brackets that an IPv6 address has there.
+#[must_use]
+pub fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]

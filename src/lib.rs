@@ -30,6 +30,7 @@ pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod error;
+pub mod error_chain;
 pub mod faults;
 pub mod gateway;
 pub mod grants;

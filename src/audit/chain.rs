@@ -12,17 +12,12 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::line_end::{LineHash, append, append_signature, signed_text};
-use super::own_event::Origin;
+use super::own_event::{CHECKPOINT, Origin, REPAIRED};
 use super::reading::LONGEST_LINE;
 use super::record::CLOSED;
 use super::signing_key::SigningKey;
 use crate::clock::Clock;
 
-/// `eventName` of a checkpoint.
-const CHECKPOINT: &str = "AuditCheckpoint";
-
-/// `eventName` of a line that stands for one that a crash has left half-written.
-const REPAIRED: &str = "AuditLineRepaired";
 /// So much can be quoted, in bytes: no record is half as long, and in base64 it is within the longest line.
 pub(super) const MOST_REPAIRED: usize = LONGEST_LINE / 4;
 

@@ -10,6 +10,13 @@ use crate::random;
 /// `eventID` where there are no random bytes: the record is worth more than its id.
 pub(super) const NO_ID: [u8; 36] = *b"00000000-0000-0000-0000-000000000000";
 
+/// `eventName` of a checkpoint.
+pub(super) const CHECKPOINT: &str = "AuditCheckpoint";
+/// `eventName` of a line that stands for one that a crash has left half-written.
+pub(super) const REPAIRED: &str = "AuditLineRepaired";
+/// `eventName` of a sum of refusals.
+pub(super) const REFUSALS: &str = "UnauthenticatedRefusals";
+
 /// Where the gateway is.
 #[derive(Clone, Debug)]
 pub struct Origin {

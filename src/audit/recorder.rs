@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::console;
 use super::draft::{Arrived, Draft, Facts};
-use super::own_event::{NO_ID, Origin};
+use super::own_event::{NO_ID, Origin, REFUSALS};
 use super::record::{CLOSED, Scratch, Site};
 use super::refusals::{Refusals, UNAUTHENTICATED_PER_SECOND};
 use super::writer::{Ticket, Unwritable, Writer};
@@ -105,7 +105,7 @@ impl Recorder {
     pub fn sum_up(&self) {
         let queued = self.refusals.hand_over(|sum| {
             let mut line = Vec::new();
-            self.own.event(&mut line, "UnauthenticatedRefusals", self.clock.now());
+            self.own.event(&mut line, REFUSALS, self.clock.now());
             sum.render(&mut line);
             self.show(&line);
             self.writer.enqueue(&line)

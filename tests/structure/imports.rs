@@ -8,7 +8,7 @@ use crate::source::{code, files, root};
 /// those of one row know nothing of each other.
 const ROWS: &[&[&str]] = &[
     // What everything may use.
-    &["hexadecimal", "network", "prehashed"],
+    &["error_chain", "hexadecimal", "network", "prehashed"],
     &["clock", "secret", "random", "faults", "client_tls", "aws"],
     &["private_file"],
     // The parts that decide, each by itself.

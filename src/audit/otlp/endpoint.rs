@@ -1,6 +1,5 @@
 //! Where the collector is, and by what it proves that it is there.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::InvalidSettings;
-use crate::client_tls;
+use crate::client_tls::{self, bare, is_loopback};
 
 /// The path of logs where a URL has none (OTLP specification, "OTLP/HTTP Request").
 const PATH: &str = "/v1/logs";
@@ -74,15 +73,6 @@ fn host_and_port(url: &Uri) -> Result<(String, Option<u16>), InvalidSettings> {
         return Err(InvalidSettings::Authority);
     }
     Ok((host.to_ascii_lowercase(), port))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || bare(host).parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// Without the brackets that an IPv6 address has in a URL.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Why records did not get to the collector, as the operator reads it.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
+
+use crate::error_chain::ErrorChain;
 
 /// Records that the collector has not acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +29,11 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn unreachable(to: &str, error: &(dyn Error + 'static)) -> Self {
-        Self::Unreachable(format!("{to}: {}", Chain(error)).into())
+        Self::Unreachable(format!("{to}: {}", ErrorChain(error)).into())
     }
 
     pub(super) fn unanswered(error: &(dyn Error + 'static)) -> Self {
-        Self::Unanswered(Chain(error).to_string().into())
+        Self::Unanswered(ErrorChain(error).to_string().into())
     }
 
     pub(super) fn unreadable(reason: impl Into<Box<str>>) -> Self {
@@ -50,22 +51,4 @@ impl From<Failure> for io::Error {
 
 fn after_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
-}
-
-/// An error and what it came from, each that says something new.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
-        f.write_str(&said)?;
-        for error in std::iter::successors(self.0.source(), |&error| error.source()) {
-            let text = error.to_string();
-            if !said.ends_with(&text) {
-                write!(f, ": {text}")?;
-                said = text;
-            }
-        }
-        Ok(())
-    }
 }

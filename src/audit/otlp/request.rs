@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::protobuf::{bytes, fixed_64, message, number};
+use crate::audit::own_event::{REFUSALS, REPAIRED};
 use crate::clock::Timestamp;
 
 /// `service.name`, and the name of the scope.
@@ -16,7 +17,7 @@ const NAME: &str = "kmsgate";
 /// `eventType` of what is not about a request.
 const SERVICE_EVENT: &str = "AwsServiceEvent";
 /// Events of the gateway's own that somebody should look at, though no request was refused in them.
-const WARNINGS: [&str; 2] = ["AuditLineRepaired", "UnauthenticatedRefusals"];
+const WARNINGS: [&str; 2] = [REPAIRED, REFUSALS];
 
 /// The fields that are written, by the message that they are of.
 mod field {

@@ -10,12 +10,11 @@ use super::links::{Accused, Accuser, Linked, Links, Step};
 use super::public_keys::PublicKeys;
 use super::times::Times;
 use crate::audit::line_end::{LineEnd, LineHash};
+use crate::audit::own_event::{CHECKPOINT, REPAIRED};
 use crate::clock::Timestamp;
 
 /// So many chains are told apart; a gateway makes one, or one each time it is started if it writes to standard output.
 const CHAINS: usize = 10_000;
-/// `eventName` of a line in the place of one that a crash left half-written.
-const REPAIRED: &str = "AuditLineRepaired";
 
 /// A chain, or as much of it as was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,7 +131,7 @@ impl<'k> Reader<'k> {
         head: Option<Head<'_>>,
         place: Place,
     ) -> Option<Checkpoint> {
-        let named = head.is_some_and(|head| head.is(checkpoint::EVENT));
+        let named = head.is_some_and(|head| head.is(CHECKPOINT));
         let read = match (&end.signature, named) {
             (None, false) => return None,
             (None, true) => Err("a checkpoint without its signature".to_owned()),

@@ -5,9 +5,6 @@ use serde::Deserialize;
 use super::public_keys::PublicKeys;
 use crate::audit::line_end::{LineHash, Signature};
 
-/// `eventName` of a checkpoint.
-pub(super) const EVENT: &str = "AuditCheckpoint";
-
 /// What a checkpoint says (manual, "The chain").
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
-use super::checkpoint;
+use crate::audit::own_event::CHECKPOINT;
 
 /// `eventSource` of what the gateway says of itself.
 const GATEWAY: &str = "kmsgate";
@@ -205,7 +205,7 @@ impl<'l> Record<'l> {
     /// Whether it is a checkpoint.
     #[must_use]
     pub fn is_checkpoint(&self) -> bool {
-        self.is_of_gateway() && self.event_name.as_str() == checkpoint::EVENT
+        self.is_of_gateway() && self.event_name.as_str() == CHECKPOINT
     }
 
     /// The refusals that it counts up, if it does.

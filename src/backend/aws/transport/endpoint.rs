@@ -1,6 +1,5 @@
 //! Where an upstream is, and by what it proves that it is there.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use http::uri::Scheme;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use crate::client_tls::{self, InvalidAuthorities};
+use crate::client_tls::{self, InvalidAuthorities, bare, is_loopback};
 
 /// An upstream's address. Cheap to clone; every clone shares one memory of TLS sessions.
 #[derive(Clone, Debug)]
@@ -117,15 +116,6 @@ fn host_and_port(url: &Uri) -> Result<(String, Option<u16>), InvalidEndpoint> {
         return Err(InvalidEndpoint::Authority);
     }
     Ok((host.to_ascii_lowercase(), port))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || bare(host).parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// Without the brackets that an IPv6 address has in a URL.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]

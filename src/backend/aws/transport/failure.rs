@@ -6,6 +6,8 @@
 use std::error::Error;
 use std::fmt::{self, Display, Write};
 
+use crate::error_chain::ErrorChain;
+
 /// What is kept of a failure's words: some of them are the server's.
 const DETAIL_BYTES: usize = 512;
 
@@ -47,7 +49,7 @@ impl Failure {
 
     /// As [`Self::new`], with `error` and whatever it came from.
     pub(super) fn of(kind: FailureKind, what: impl Display, error: &(dyn Error + 'static)) -> Self {
-        Self::new(kind, format_args!("{what}: {}", Chain(error)))
+        Self::new(kind, format_args!("{what}: {}", ErrorChain(error)))
     }
 
     /// How far the request had come.
@@ -109,24 +111,6 @@ impl Write for Bounded {
     }
 }
 
-/// An error and what it came from, each that says something new.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
-        f.write_str(&said)?;
-        for error in std::iter::successors(self.0.source(), |&error| error.source()) {
-            let text = error.to_string();
-            if !said.ends_with(&text) {
-                write!(f, ": {text}")?;
-                said = text;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The first input or output error among `error` and what it came from.
 pub(super) fn io_kind(error: &(dyn Error + 'static)) -> Option<std::io::ErrorKind> {
     std::iter::successors(Some(error), |&error| error.source())
@@ -158,7 +142,7 @@ mod tests {
         #[error("outer")]
         struct Outer(#[source] std::io::Error);
         let error = Outer(std::io::Error::other("inner"));
-        assert_eq!(Chain(&error).to_string(), "outer: inner");
-        assert_eq!(Chain(&std::io::Error::other(error)).to_string(), "outer: inner");
+        assert_eq!(ErrorChain(&error).to_string(), "outer: inner");
+        assert_eq!(ErrorChain(&std::io::Error::other(error)).to_string(), "outer: inner");
     }
 }
